@@ -1,0 +1,57 @@
+/* loops.h: what the makers of loops share: linear.c, loops.c, merge.c, kernel.c, lower.c, schedule.c. */
+#ifndef LOOPS_H
+#define LOOPS_H
+
+#include "codegen.h"
+
+/* linear.c: an integer term as a sum of multiples of atoms (indices, loads, quotients) and a size. */
+enum { LinearMax = 24 };
+typedef struct Linear { Term *atom[LinearMax]; int64_t coef[LinearMax]; int n; Dim base; } Linear;
+void    linear(Ctx *c, Term *t, Linear *out);
+void    linear_add(Ctx *c, Linear *to, const Linear *l, int64_t times);
+bool    linear_take(Linear *l, Term *atom, int64_t *coef);    /* removes the atom; false: it is not there */
+Term   *linear_term(Ctx *c, const Linear *l);                 /* in one form: equal sums are one pointer */
+Term   *tidy(Ctx *c, Term *t);
+int64_t stride_in(Ctx *c, Term *t, Index *i, bool *known);    /* by how much t grows with i */
+bool    always_below(Ctx *c, Term *t, Dim size);              /* t < size, proved */
+bool    never_negative(Ctx *c, Term *t);
+
+/* loops.c: makers, and walks over loop trees. */
+Loop   *loop_for(Ctx *c, Index *i, Term *lo, Term *hi);
+Loop   *loop_let(Ctx *c, Tensor *local, Term *value);
+Loop   *loop_store(Ctx *c, Tensor *to, Term **at, int nat, Term *value);
+Loop   *loop_accum(Ctx *c, Tensor *to, Term **at, int nat, Reduce r, Term *value);
+Loop   *loop_if(Ctx *c, Term *cond);
+void    loop_insert(Ctx *c, Loop *in, int at, Loop *kid);
+Loop   *loop_remove(Loop *in, int at);
+Loop   *loop_copy(Ctx *c, const Loop *l);                     /* deep; terms, indices and tensors are shared */
+Tensor *local_new(Ctx *c, const char *name, Elem e);
+Term   *load_local(Ctx *c, Tensor *t);
+bool    is_size(const Term *t, Dim size);
+
+typedef Term *Leaf(Ctx *c, Term *t, void *with);
+void    loop_map(Ctx *c, Loop *l, Leaf *leaf, void *with);    /* rewrites every term in place */
+void    loop_replace_index(Ctx *c, Loop *l, Index *i, Term *by);
+typedef void Visit(void *with, Tensor *t, Term *const *at, int nat, bool write);
+void    loop_accesses(const Loop *l, Visit *visit, void *with);      /* in order of the text */
+void    term_accesses(const Term *t, Visit *visit, void *with);
+Tensor *storage_of(const Tensor *t);                          /* of a state: version 0 */
+
+/* nest.c: one node as loops over fresh indices, still over the graph's tensors. */
+typedef struct Outer { Index **index; Term **by; int n; } Outer;      /* the loops already open, and what stands for them */
+bool    node_empty(const Node *n);          /* its result has no elements */
+void    nest(Ctx *c, const Node *n, const Outer *o, Loop *in);
+Term   *index_fresh(Ctx *c, Index *i);      /* a new index of that size, or 0 if it runs once */
+
+/* merge.c */
+void    loops_merge(Ctx *c, Loop *seq);     /* loops over the same range become one where nothing forbids it */
+
+/* kernel.c */
+typedef struct Rename { Tensor *from, *to; } Rename;
+/* What lower knows of a kernel beside its loops. */
+typedef struct Origin { const Graph *graph; const Bunch *bunch; Loop *body; } Origin;
+Kernel *kernel_make(Ctx *c, const Origin *o, Tensor ***args);     /* formals, sizes, key, cost; not yet a name */
+void    kernel_names(Ctx *c, Code *code);                         /* once all kernels are known */
+void    kernel_tidy_names(Ctx *c, Kernel *k);                     /* formals, locals, indices: unique and legal C */
+
+#endif

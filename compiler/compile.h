@@ -1,0 +1,30 @@
+/* compile.h: what the driver's files share. The driver alone sees all layers. */
+#ifndef COMPILE_H
+#define COMPILE_H
+
+#include "../codegen/codegen.h"
+
+/* What has been made so far. */
+typedef struct Work {
+    Ctx *c;
+    SyntaxFile *syntax;
+    Module *module;
+    Programs programs;
+    Bunches ***bunches;                 /* [program][graph] */
+    Code **code;                        /* [program] */
+    OutFiles files;
+    bool dumped;
+} Work;
+
+typedef struct Pass {
+    const char *name, *needs, *gives;
+    void (*run)(Work *);
+    void (*dump)(Work *, FILE *);
+    void (*check)(Work *);
+} Pass;
+extern const Pass passes[];
+
+bool run_passes(Work *w, const char *last);
+int  command_run(Work *w);              /* run.c */
+
+#endif

@@ -1,0 +1,129 @@
+/* helpers.c: the small functions that C lacks. Only those that some kernel calls are printed.
+ *
+ * A helper is named by what it does and its element type, `max_float`; the table holds its text with T for
+ * the type. NaN wins in max and min, as the language says; // and % round down. */
+#include "c.h"
+
+#include <string.h>
+
+static const struct { const char *what, *of, *text; } helpers[] = {
+    { "max", "float",      "T NAME(T a, T b) {\nreturn a < b || b != b ? b : a; // NaN wins\n}" },
+    { "min", "float",      "T NAME(T a, T b) {\nreturn b < a || b != b ? b : a; // NaN wins\n}" },
+    { "max", "int",        "T NAME(T a, T b) {\nreturn a < b ? b : a;\n}" },
+    { "min", "int",        "T NAME(T a, T b) {\nreturn b < a ? b : a;\n}" },
+    { "wins_max", "float", "int NAME(T a, T best) {\nreturn a > best || (a != a && best == best); // the first wins, NaN over numbers\n}" },
+    { "wins_min", "float", "int NAME(T a, T best) {\nreturn a < best || (a != a && best == best); // the first wins, NaN over numbers\n}" },
+    { "wins_max", "int",   "int NAME(T a, T best) {\nreturn a > best; // the first wins\n}" },
+    { "wins_min", "int",   "int NAME(T a, T best) {\nreturn a < best; // the first wins\n}" },
+    { "sign", "float",     "T NAME(T x) {\nreturn x > 0 ? 1 : x < 0 ? -1 : x; // 0 and NaN stay\n}" },
+    { "sign", "int",       "T NAME(T x) {\nreturn (T)((x > 0) - (x < 0));\n}" },
+    { "abs", "int",        "T NAME(T x) {\nreturn (T)(x < 0 ? -x : x);\n}" },
+    { "is_nan", "float",   "int NAME(T x) {\nreturn x != x;\n}" },
+    { "is_inf", "float",   "int NAME(T x) {\nreturn x - x != 0 && x == x;\n}" },
+    { "floor_div", "int",  "T NAME(T a, T b) {\nT q = (T)(a / b);\nreturn (T)(q - (a % b != 0 && (a < 0) != (b < 0))); // rounds down\n}" },
+    { "floor_mod", "int",  "T NAME(T a, T b) {\nT r = (T)(a % b);\nreturn (T)(r != 0 && (r < 0) != (b < 0) ? r + b : r); // has the sign of b\n}" },
+    { "floor_div", "float", "T NAME(T a, T b) {\nreturn FLOOR(a / b);\n}" },
+    { "floor_mod", "float", "T NAME(T a, T b) {\nreturn a - FLOOR(a / b) * b;\n}" },
+    { "pow", "int",        "T NAME(T x, T n) {\nT y = 1;\nfor (; n > 0; n--)\ny = (T)(y * x);\nreturn y;\n}" },
+};
+
+static const struct { const char *suffix; Elem elem; } suffixes[] = {
+    { "float", F32 }, { "double", F64 }, { "int", I32 },  { "i8", I8 },   { "i16", I16 }, { "i64", I64 },
+    { "u8", U8 },     { "u16", U16 },    { "u32", U32 },  { "u64", U64 },  { "bool", Bool },
+};
+
+static Elem elem_of(const char *suffix) {
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        if (!strcmp(suffixes[i].suffix, suffix))
+            return suffixes[i].elem;
+    return NoElem;
+}
+
+/* `text` with T, NAME and FLOOR replaced. */
+static void print_text(Emit *e, const char *text, const char *type, const char *name, bool is_double) {
+    Text out = {0};
+    text_add(e->c, &out, "static inline ");
+    for (const char *p = text; *p;) {
+        if (!strncmp(p, "NAME", 4)) {
+            text_add(e->c, &out, "%s", name);
+            p += 4;
+        } else if (!strncmp(p, "FLOOR", 5)) {
+            text_add(e->c, &out, is_double ? "floor" : "floorf");
+            p += 5;
+        } else if (*p == 'T' && (p == text || !strchr("abcdefghijklmnopqrstuvwxyz", p[-1])) &&
+                   strchr(" )", p[1])) {
+            text_add(e->c, &out, "%s", type);
+            p++;
+        } else {
+            text_add(e->c, &out, "%c", *p++);
+        }
+    }
+    bool nested = false;
+    for (char *line = strtok(out.s, "\n"); line; line = strtok(NULL, "\n")) {
+        emit(e, nested ? "    %s" : "%s", line);
+        nested = !strncmp(line, "for (", 5);
+    }
+    emit_blank(e);
+}
+
+static const char *float_from = "(x != x) ? 0";
+
+/* Float to integer: truncates, saturates, NaN is 0 (rule 33). 2^31 and its like are floats, so the test is exact. */
+static bool print_conversion(Emit *e, const char *name) {
+    char to[8], from[8];
+    if (sscanf(name, "%7[a-z0-9]_from_%7s", to, from) != 2)
+        return false;
+    Elem t = elem_of(to);
+    if (t == NoElem)
+        return false;
+    static const struct { Elem elem; const char *lo, *hi, *min, *max; } limits[] = {
+        { I8,  "-128", "127", "INT8_MIN", "INT8_MAX" },     { U8,  "0", "255", "0", "UINT8_MAX" },
+        { I16, "-32768", "32767", "INT16_MIN", "INT16_MAX" }, { U16, "0", "65535", "0", "UINT16_MAX" },
+        { I32, "-2147483648.0", "2147483648.0", "INT32_MIN", "INT32_MAX" },
+        { U32, "0", "4294967296.0", "0", "UINT32_MAX" },
+        { I64, "-9223372036854775808.0", "9223372036854775808.0", "INT64_MIN", "INT64_MAX" },
+        { U64, "0", "18446744073709551616.0", "0", "UINT64_MAX" },
+    };
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        if (limits[i].elem != t)
+            continue;
+        const char *word = c_words.elem[t];
+        emit(e, "static inline %s %s(%s x) { // truncates, saturates; NaN is 0", word, name, from);
+        emit(e, "return %s : (double)x <= %s ? %s : (double)x >= %s ? %s : (%s)x;", float_from,
+             limits[i].lo, limits[i].min, limits[i].hi, limits[i].max, word);
+        emit(e, "}");
+        emit_blank(e);
+        return true;
+    }
+    return false;
+}
+
+static void print_helper(Emit *e, const char *name) {
+    if (print_conversion(e, name))
+        return;
+    const char *suffix = strrchr(name, '_') + 1;
+    Elem elem = elem_of(suffix);
+    const char *family = elem_is_float(elem) ? "float" : "int";
+    size_t n = (size_t)(suffix - 1 - name);
+    for (size_t i = 0; i < sizeof helpers / sizeof *helpers; i++)
+        if (strlen(helpers[i].what) == n && !strncmp(helpers[i].what, name, n) &&
+            !strcmp(helpers[i].of, family))
+            print_text(e, helpers[i].text, c_words.elem[elem], name, elem == F64);
+}
+
+/* In the order of the alphabet, whatever order the kernels asked in. */
+void print_helpers(Emit *e, const Map *used) {
+    const char *last = "";
+    for (;;) {
+        const char *next = NULL;
+        for (int i = 0; i < used->cap; i++) {
+            const char *n = used->slot[i].key;
+            if (n && strcmp(n, last) > 0 && (!next || strcmp(n, next) < 0))
+                next = n;
+        }
+        if (!next)
+            return;
+        print_helper(e, next);
+        last = next;
+    }
+}
