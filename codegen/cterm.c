@@ -35,7 +35,7 @@ typedef struct Printer {
 static void put(Printer *p, const Term *t, Elem want, int prec);
 
 /* The element type a term is computed in: `want` decides for numbers without one. */
-static Elem resolve(const Term *t, Elem want) {
+static Elem computed_in(const Term *t, Elem want) {
     if (t->elem != AnyInt && t->elem != AnyFloat)
         return t->elem;
     if (want != NoElem && want != AnyInt && want != AnyFloat && want != Bool)
@@ -253,7 +253,7 @@ static void put_guarded(Printer *p, const Term *t, Elem want) {
     text_add(c, &p->out, " ? ");
     put_place(p, t->from, t->kid, t->n);
     text_add(c, &p->out, " : ");
-    put(p, t->outside, resolve(t, want), PrecWhere);
+    put(p, t->outside, computed_in(t, want), PrecWhere);
     text_add(c, &p->out, ")");
 }
 
@@ -309,7 +309,7 @@ static bool put_operator(Printer *p, const Term *t, Elem want, int prec) {
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
         if (operators[i].fn != f)
             continue;
-        Elem e = is_comparison(f) ? common(t, 0) : f == FnAnd || f == FnOr ? Bool : resolve(t, want);
+        Elem e = is_comparison(f) ? common(t, 0) : f == FnAnd || f == FnOr ? Bool : computed_in(t, want);
         bool cast = narrow(p->c, e) && !is_comparison(f);       // C computes in int
         if (cast) {
             text_add(p->c, &p->out, "(%s)(", p->words->elem[elem_storage(p->c, e)]);
@@ -340,7 +340,7 @@ static bool put_plain_division(Printer *p, const Term *t, int prec) {
     bool div = t->fn->id == FnFloorDiv;
     if (!div && t->fn->id != FnMod)
         return false;
-    if (elem_is_float(resolve(t, I32)) || !never_negative(p->c, t->kid[0]) || !never_negative(p->c, t->kid[1]))
+    if (elem_is_float(computed_in(t, I32)) || !never_negative(p->c, t->kid[0]) || !never_negative(p->c, t->kid[1]))
         return false;
     open_paren(p, prec > PrecMul);
     put(p, t->kid[0], I32, PrecMul);
@@ -351,7 +351,7 @@ static bool put_plain_division(Printer *p, const Term *t, int prec) {
 }
 
 static void put_cast(Printer *p, const Term *t, int prec) {
-    Elem from = resolve(t->kid[0], NoElem), to = t->elem;
+    Elem from = computed_in(t->kid[0], NoElem), to = t->elem;
     Elem a = elem_storage(p->c, from), b = elem_storage(p->c, to);
     if (a == b || t->kid[0]->elem == AnyInt || (t->kid[0]->elem == AnyFloat && elem_is_float(b))) {
         put(p, t->kid[0], to, prec);
@@ -378,7 +378,7 @@ static const char *float_word(Printer *p, const char *word, Elem e) {
 }
 
 static void put_where(Printer *p, const Term *t, Elem want, int prec) {
-    Elem e = t->kid[1]->elem == AnyInt || t->kid[1]->elem == AnyFloat ? resolve(t, want) : t->kid[1]->elem;
+    Elem e = t->kid[1]->elem == AnyInt || t->kid[1]->elem == AnyFloat ? computed_in(t, want) : t->kid[1]->elem;
     if (t->elem != AnyInt && t->elem != AnyFloat)
         e = t->elem;
     open_paren(p, prec > PrecWhere);
@@ -407,7 +407,7 @@ static void put_bits(Printer *p, const char *op, const Term *t, Elem e, int prec
 }
 
 static void put_apply(Printer *p, const Term *t, Elem want, int prec) {
-    Elem e = resolve(t, want);
+    Elem e = computed_in(t, want);
     if (put_operator(p, t, want, prec) || put_plain_division(p, t, prec))
         return;
     switch (t->fn->id) {
@@ -450,7 +450,7 @@ static void put(Printer *p, const Term *t, Elem want, int prec) {
     case TNumber: {
         bool negative = t->number < 0 || (t->number == 0 && signbit(t->number));
         open_paren(p, negative && prec > PrecUnary);
-        put_number(p, t->number, resolve(t, want));
+        put_number(p, t->number, computed_in(t, want));
         close_paren(p, negative && prec > PrecUnary);
         return;
     }
@@ -458,7 +458,7 @@ static void put(Printer *p, const Term *t, Elem want, int prec) {
         text_add(c, &p->out, "%s", t->index->name);
         return;
     case TSize: {
-        Elem e = resolve(t, want);
+        Elem e = computed_in(t, want);
         bool cast = elem_is_float(e), parens = cast ? prec > PrecUnary : prec > dim_prec(t->size);
         open_paren(p, parens);
         if (cast)

@@ -33,7 +33,8 @@ Loop *loop_for(Ctx *c, Index *i, Term *lo, Term *hi) {
     Loop *l = loop_new(c, LFor);
     l->index = i;
     l->lo = lo;
-    l->hi = hi ? hi : term_size(c, i->size);
+    int64_t n;
+    l->hi = hi ? hi : dim_number(i->size, &n) ? term_number(c, I32, (double)n) : term_size(c, i->size);
     return l;
 }
 
@@ -126,9 +127,65 @@ static Term *replace_index(Ctx *c, Term *t, void *with) {
     return changed ? term_load(c, t->from, at, t->n, t->outside, t->as) : t;
 }
 
+static void tidy_places(Ctx *c, Loop *l) {
+    for (int i = 0; i < l->nat; i++)
+        l->at[i] = tidy(c, l->at[i]);
+    for (int i = 0; i < l->n; i++)
+        tidy_places(c, l->kid[i]);
+}
+
 void loop_replace_index(Ctx *c, Loop *l, Index *i, Term *by) {
     Renaming r = { i, by };
     loop_map(c, l, replace_index, &r);
+    tidy_places(c, l);
+}
+
+typedef struct Exchange { const Tensor *from; Tensor *to; Term *load; } Exchange;
+
+static Term *exchange_load(Ctx *c, Term *t, void *with) {
+    const Exchange *e = with;
+    if (t->kind != TLoad || t->from != e->from) return t;
+    return e->load ? e->load : term_load(c, e->to, t->kid, t->n, NULL, e->to->name);
+}
+
+static void exchange_place(Loop *l, const Exchange *e) {
+    if (l->best == e->from) l->best = e->to;
+    if (l->to == e->from) {
+        l->to = e->to;
+        if (e->load && l->kind != LLet) {
+            l->at = e->load->kid;
+            l->nat = e->load->n;
+        }
+    }
+    for (int i = 0; i < l->n; i++)
+        exchange_place(l->kid[i], e);
+}
+
+void loop_replace_local(Ctx *c, Loop *l, const Tensor *from, Term *load) {
+    Exchange e = { from, load->from, load };
+    loop_map(c, l, exchange_load, &e);
+    exchange_place(l, &e);
+}
+
+/* Indices and locals of its own for everything that begins inside l. */
+void loop_refresh(Ctx *c, Loop *l) {
+    if (l->index) {
+        Index *fresh = index_new(c, l->index->name, l->index->size);
+        Term *lo = l->lo, *hi = l->hi;
+        loop_replace_index(c, l, l->index, term_index(c, fresh));
+        l->lo = lo;
+        l->hi = hi;
+        l->index = fresh;
+    }
+    for (int i = 0; i < l->n; i++) {
+        if (l->kid[i]->kind == LLet) {
+            const Tensor *old = l->kid[i]->to;
+            Exchange e = { old, tensor(c, TLocal, old->name, old->name, &old->type, old->at), NULL };
+            loop_map(c, l, exchange_load, &e);
+            exchange_place(l, &e);
+        }
+        loop_refresh(c, l->kid[i]);
+    }
 }
 
 void term_accesses(const Term *t, Visit *visit, void *with) {

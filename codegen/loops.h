@@ -32,6 +32,8 @@ bool    is_size(const Term *t, Dim size);
 typedef Term *Leaf(Ctx *c, Term *t, void *with);
 void    loop_map(Ctx *c, Loop *l, Leaf *leaf, void *with);    /* rewrites every term in place */
 void    loop_replace_index(Ctx *c, Loop *l, Index *i, Term *by);
+void    loop_replace_local(Ctx *c, Loop *l, const Tensor *from, Term *load);      /* by an element of another */
+void    loop_refresh(Ctx *c, Loop *l);                        /* of a copy: indices and locals of its own */
 typedef void Visit(void *with, Tensor *t, Term *const *at, int nat, bool write);
 void    loop_accesses(const Loop *l, Visit *visit, void *with);      /* in order of the text */
 void    term_accesses(const Term *t, Visit *visit, void *with);
@@ -47,11 +49,19 @@ Term   *index_fresh(Ctx *c, Index *i);      /* a new index of that size, or 0 if
 void    loops_merge(Ctx *c, Loop *seq);     /* loops over the same range become one where nothing forbids it */
 
 /* kernel.c */
-typedef struct Rename { Tensor *from, *to; } Rename;
-/* What lower knows of a kernel beside its loops. */
 typedef struct Origin { const Graph *graph; const Bunch *bunch; Loop *body; } Origin;
-Kernel *kernel_make(Ctx *c, const Origin *o, Tensor ***args);     /* formals, sizes, key, cost; not yet a name */
-void    kernel_names(Ctx *c, Code *code);                         /* once all kernels are known */
-void    kernel_tidy_names(Ctx *c, Kernel *k);                     /* formals, locals, indices: unique and legal C */
+Kernel *kernel_make(Ctx *c, const Origin *o, Tensor ***arg);  /* formals, sizes, key, cost; the tensors they stand for */
+void    kernel_outer(Ctx *c, Kernel *k);                      /* after its loops were set */
+
+/* lanes.c: two forms in which a C compiler finds vector instructions. */
+bool    lanes_dot(Ctx *c, Loop *seq, int at);                 /* a sum along contiguous operands, in partial sums */
+bool    lanes_row(Ctx *c, Loop *seq, int at);                 /* a row of results at a time */
+
+/* naming.c */
+Name    kernel_word(Ctx *c, const Bunch *b);                  /* "conv_relu_1x16x32x32_k3x3x3" */
+const Node *main_node(Ctx *c, const Bunch *b);                /* its heaviest reduction, or its last node */
+void    kernel_names(Ctx *c, Code *code);                     /* once all kernels are known: no two alike */
+void    kernel_tidy_names(Ctx *c, Kernel *k);                 /* formals, locals, indices: unique and legal C */
+Name    c_word(Ctx *c, const char *s);                        /* the letters, digits and _ of it; never empty */
 
 #endif

@@ -70,10 +70,6 @@ static bool same_turn(Ctx *c, const Access *a, Index *i, const Access *b, Index 
     return false;
 }
 
-static Term *renamed(Ctx *c, Term *t, Index *from, Index *to) {
-    return t ? term_subst(c, t, &from, (Term *[]){ term_index(c, to) }, 1) : NULL;
-}
-
 static bool same_range(Ctx *c, const Loop *x, const Loop *y) {
     return dim_equal(c, x->index->size, y->index->size) && x->lo == y->lo && x->hi == y->hi &&
            x->step == y->step;
@@ -89,36 +85,43 @@ static bool may_join(Ctx *c, const Loop *x, const Loop *y) {
     return true;
 }
 
-/* The start of an accumulator: it reads nothing, so it may stand further up. */
-static bool is_start(const Loop *l) {
-    return l->kind == LLet && (!l->value || l->value->kind == TNumber);
+/* What must go up with a loop that joins an earlier one: the starts of its accumulators, scalars it reads. */
+typedef struct Company { int at[16], n; } Company;
+
+static bool may_pass(Ctx *c, const Loop *seq, const Company *with, const Loop *other) {
+    for (int i = 0; i < with->n; i++)
+        if (!independent(c, seq->kid[with->at[i]], other)) return false;
+    return true;
 }
 
 /* Where loop `at` may go: the place of the loop it joins, or -1. */
-static int place_to_join(Ctx *c, const Loop *seq, int at) {
+static int place_to_join(Ctx *c, const Loop *seq, int at, Company *with) {
     for (int i = at - 1; i >= 0; i--) {
-        if (may_join(c, seq->kid[i], seq->kid[at])) return i;
-        if (!is_start(seq->kid[i]) && !independent(c, seq->kid[i], seq->kid[at])) return -1;
+        const Loop *other = seq->kid[i];
+        bool passes = may_pass(c, seq, with, other);
+        if (passes && may_join(c, other, seq->kid[at])) return i;
+        if (passes && independent(c, other, seq->kid[at])) continue;
+        if (other->n || other->kind == LIf || with->n == 16) return -1;
+        with->at[with->n++] = i;
     }
     return -1;
 }
 
-static void join(Ctx *c, Loop *seq, int to, int from) {
+static void join(Ctx *c, Loop *seq, int to, int from, const Company *with) {
     Loop *y = loop_remove(seq, from), *x = seq->kid[to];
     loop_replace_index(c, y, y->index, term_index(c, x->index));
     for (int i = 0; i < y->n; i++)
         loop_add(c, x, y->kid[i]);
-    for (int i = to + 1; i < from; i++) {               // what starts between goes before both
-        if (!is_start(seq->kid[i])) continue;
-        loop_insert(c, seq, to++, loop_remove(seq, i));
-    }
+    for (int i = with->n - 1; i >= 0; i--)              // the earliest first: they keep their order
+        loop_insert(c, seq, to++, loop_remove(seq, with->at[i]));
 }
 
 void loops_merge(Ctx *c, Loop *seq) {
     for (int i = 0; i < seq->n; i++) {
-        int to = seq->kid[i]->kind == LFor ? place_to_join(c, seq, i) : -1;
+        Company with = {0};
+        int to = seq->kid[i]->kind == LFor ? place_to_join(c, seq, i, &with) : -1;
         if (to < 0) continue;
-        join(c, seq, to, i);
+        join(c, seq, to, i, &with);
         i--;
     }
     for (int i = 0; i < seq->n; i++)

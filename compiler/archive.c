@@ -74,7 +74,7 @@ bool array_size(const Array *a, size_t *count, size_t *bytes)
     return true;
 }
 
-static bool host_is_big_endian(void)
+bool host_is_big_endian(void)
 {
     const uint16_t one = 1;
     return !*(const unsigned char *)&one;
@@ -108,7 +108,7 @@ bool bools_good(const Array *a)
     return true;
 }
 
-void gather(void *to, const void *from, size_t size, int rank, const int64_t *dim, const int64_t *step)
+void array_gather(void *to, const void *from, size_t size, int rank, const int64_t *dim, const int64_t *step)
 {
     int64_t at[MaxRank] = { 0 }, offset = 0;
     unsigned char *p = to;

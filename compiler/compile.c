@@ -5,7 +5,6 @@
 #include "compile.h"
 
 #include <string.h>
-#include <time.h>
 
 /* ---- the passes, each over every export */
 
@@ -150,10 +149,13 @@ const Pass passes[] = {
     { NULL },
 };
 
-/* Runs the passes up to and including `last`; false when something was reported. */
-bool run_passes(Work *w, const char *last) {
+/* Runs the passes after `first` (NULL: from the start) up to and including `last`; false when something was reported. */
+bool run_passes_after(Work *w, const char *first, const char *last) {
     const char *dump = w->c->opt.dump;
-    for (const Pass *p = passes; p->name; p++) {
+    const Pass *p = passes;
+    for (bool found = !first; !found; p++)
+        found = !strcmp(p->name, first);
+    for (; p->name; p++) {
         p->run(w);
         if (w->c->errors)
             return false;
@@ -170,6 +172,10 @@ bool run_passes(Work *w, const char *last) {
             return true;
     }
     return true;
+}
+
+bool run_passes(Work *w, const char *last) {
+    return run_passes_after(w, NULL, last);
 }
 
 static bool known_pass(Ctx *c, const char *wanted) {

@@ -25,6 +25,7 @@ typedef struct Pass {
 extern const Pass passes[];
 
 bool run_passes(Work *w, const char *last);
+bool run_passes_after(Work *w, const char *first, const char *last);
 int  command_run(Work *w);              /* run.c */
 
 #endif

@@ -208,9 +208,11 @@ struct Item {
     EntryItem *entry; int nentry;
     const char *doc;
     struct Module *module_in;                            /* the file it stands in (set by build) */
+    struct Module *used;                                 /* IUse: what it brings (set by build) */
+    bool broken;                                         /* resolve found errors in it */
 };
 
-typedef struct SyntaxFile { const Source *src; int version; Item **item; int n; } SyntaxFile;
+typedef struct SyntaxFile { const Source *src; int version; Item **item; int n; bool broken; } SyntaxFile;   /* broken: a declaration did not parse */
 
 /* Parses one file. Recovers at statement boundaries and reports several errors. Never NULL.
  * Nesting deeper than 500 is an error. */
@@ -228,6 +230,7 @@ typedef struct Module {
     const Source *src;
     SyntaxFile *syntax;
     Map names;                          /* Name → Item *, its own and what `use` brings */
+    Map twice;                          /* Name → Item *: another of that name, from a second `use` */
     VEC(Item *) exports;
 } Module;
 
@@ -235,6 +238,7 @@ typedef struct Module {
  * every name in every body resolved (rules 5-9, 19, 21, 25), so that code no elaboration
  * reaches is checked as well. Modules `ops` (always in scope) and `nn` … are embedded. */
 Module *build(Ctx *c, const char *path);
+void    resolve(Ctx *c, Module *m);                   /* resolve.c: the bodies of one file; build calls it */
 void    build_print(Ctx *c, const Module *m, FILE *to);               /* --dump=build */
 const Source *embedded_source(Ctx *c, Name module);                   /* std.c (made by make): "nn" → its text, or NULL */
 
@@ -255,6 +259,7 @@ Dim  dim_sub(Ctx *c, Dim a, Dim b);
 Dim  dim_mul(Ctx *c, Dim a, Dim b);
 Dim  dim_floordiv(Ctx *c, Dim a, Dim b);   /* b is not 0; (8h) // 8 = h; (a·c + r) // c = a when 0 <= r < c */
 Dim  dim_mod(Ctx *c, Dim a, Dim b);
+void dim_split(Ctx *c, Dim a, Dim b, Dim *q, Dim *r);  /* a = q*b + r: what b divides goes to q; of the constant, what is a multiple */
 bool dim_exact(Ctx *c, Dim a, Dim b, Dim *q);          /* a / b without remainder, rule 38 */
 Dim  dim_min(Ctx *c, Dim a, Dim b);                    /* an atom unless decided by bounds */
 Dim  dim_max(Ctx *c, Dim a, Dim b);
@@ -323,6 +328,8 @@ typedef struct Fn { FnId id; Name name; int arity; const char *word; } Fn;   /* 
 const Fn *fn(FnId id);                                    /* built in */
 const Fn *fn_named(Ctx *c, Name n);                       /* max min abs sign where isnan isinf band …; or NULL */
 const Fn *fn_extern(Ctx *c, Name n, const char *word, int arity);    /* interned */
+bool      fn_known(const Fn *f);                          /* can fn_eval compute it? not a user's own C function */
+double    fn_cast(Elem e, double v);                      /* v as e holds it: rounded, or truncated and saturated */
 double    fn_eval(const Fn *f, Elem e, const double *arg);           /* e: type of the result (or of the arguments, for comparisons) */
 
 typedef enum TermKind { TNumber, TIndex, TSize, TLoad, TApply } TermKind;
@@ -348,14 +355,20 @@ Term *term_load(Ctx *c, Tensor *t, Term **at, int n, Term *outside, Name as);
 Term *term_apply(Ctx *c, const Fn *f, Elem e, Term **arg);   /* folds numbers; 0 + x, x * 1, where(true) … */
 Term *term_apply1(Ctx *c, FnId f, Elem e, Term *a);
 Term *term_apply2(Ctx *c, FnId f, Elem e, Term *a, Term *b);
+Term *term_plain(Ctx *c, const Fn *f, Elem e, Term **arg);   /* the application itself, nothing folded */
 Term *term_subst(Ctx *c, Term *t, Index *const *from, Term *const *to, int n);       /* indices by terms */
 Term *term_map(Ctx *c, Term *t, Term *(*leaf)(Ctx *, Term *, void *), void *with);   /* rebuilds, children first; leaf is asked for every term */
 bool  term_uses(const Term *t, const Index *i);
 char *term_text(Ctx *c, const Term *t);                   /* "max(x[n, c] + 1.0, 0)" */
+char *term_text_named(Ctx *c, const Term *t, const Map *names);   /* Tensor or Index → Name where it has another */
 /* Is `t` a·index + …: an affine sum of indices and a size? Coefficients are numbers. */
 typedef struct Affine { Index *index[MaxRank * 2]; int64_t coef[MaxRank * 2]; int n; Dim base; } Affine;
 bool  term_affine(Ctx *c, const Term *t, Affine *a);
 bool  term_range(Ctx *c, const Term *t, int64_t *lo, int64_t *hi);    /* interval of an integer term, from index sizes and symbol bounds */
+
+bool  term_inside(Ctx *c, const Term *t, Dim size);       /* provably 0 <= t < size, also for sizes that vary */
+bool  term_reads(const Term *t);                          /* does a load stand in it? */
+Term *term_integer(Ctx *c, const Fn *f, Elem e, Term **arg);   /* affine.c, for term_apply: the simpler form, or NULL */
 
 typedef enum TensorKind { TInput, TParam, TState, TConst, TTemp, TFormal, TLocal, TScratch } TensorKind;
                                         /* the last three exist only inside kernels: codegen.h */
@@ -375,6 +388,8 @@ struct Tensor {
 };
 /* zeros() ones() constant(v) normal(mean, std) uniform(lo, hi) kaiming_uniform() …, or a constant tensor */
 typedef struct Init { Name kind; double arg[2]; int narg; Tensor *value; } Init;
+
+double init_number(const Init *i);         /* init.c: of zeros, ones, constant: the number everywhere; else 0 */
 
 typedef enum Reduce { NoReduce, RSum, RProd, RMax, RMin, RAny, RAll, RArgMax, RArgMin } Reduce;
 
@@ -531,7 +546,9 @@ struct Ctx {
     struct Diags *diags;                /* diag.c */
     struct Terms *terms;                /* term.c */
     struct Dims *dims;                  /* dim.c; with what is assumed */
+    Map externs;                        /* fn.c */
     struct Build *build;                /* build.c */
+    Map weighty;                        /* resolve_expr.c: which models hold weights */
     Map rows;                           /* row.c: Item * → what is known of the op */
     Frame *frame;
     VEC(const char *) files;            /* every file read: for -MD */

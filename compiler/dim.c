@@ -251,7 +251,7 @@ Dim dim_symbol(Ctx *c, Symbol *s)
 
 static Dim add_scaled(Ctx *c, Dim a, Dim b, int64_t by)
 {
-    Monomial *m = NEWN(c, Monomial, a->n + b->n);
+    Monomial few[16], *m = a->n + b->n <= 16 ? few : NEWN(c, Monomial, a->n + b->n);
     if (a->n) memcpy(m, a->term, sizeof *m * (size_t)a->n);
     for (int i = 0; i < b->n; i++) {
         m[a->n + i] = b->term[i];
@@ -266,12 +266,14 @@ Dim dim_sub(Ctx *c, Dim a, Dim b) { return b->n == 0 ? a : add_scaled(c, a, b, -
 Dim dim_mul(Ctx *c, Dim a, Dim b)
 {
     int64_t n = (int64_t)a->n * b->n;
+    if (dim_is(a, 1)) return b;
+    if (dim_is(b, 1)) return a;
     if (n > MaxTerms) {
         if (!dims(c)->said_long) error_plain(c, "a size has more than %d parts", (int)MaxTerms);
         dims(c)->said_long = true;
         return dim(c, 1);
     }
-    Monomial *m = NEWN(c, Monomial, n);
+    Monomial few[16], *m = n <= 16 ? few : NEWN(c, Monomial, n);
     for (int i = 0; i < a->n; i++)
         for (int k = 0; k < b->n; k++) m[i * b->n + k] = monomial_mul(c, a->term[i], b->term[k]);
     return normal(c, m, (int)n);
@@ -427,7 +429,8 @@ void dim_bounds(Ctx *c, Dim a, int64_t *lo, int64_t *hi)
 /* a = k * q + r, where every coefficient of r lies in [0, k). */
 static void split(Ctx *c, Dim a, int64_t k, Dim *q, Dim *r)
 {
-    Monomial *mq = NEWN(c, Monomial, a->n), *mr = NEWN(c, Monomial, a->n);
+    Monomial few[2][16];
+    Monomial *mq = a->n <= 16 ? few[0] : NEWN(c, Monomial, a->n), *mr = a->n <= 16 ? few[1] : NEWN(c, Monomial, a->n);
     for (int i = 0; i < a->n; i++) {
         mq[i] = mr[i] = a->term[i];
         mq[i].coef = floor_div(a->term[i].coef, k);
@@ -494,8 +497,13 @@ static bool monomial_div(Ctx *c, Monomial a, Monomial b, Monomial *q)
 /* Division of polynomials by the leading monomial: a / b if it has no remainder. */
 static bool divides(Ctx *c, Dim a, Dim b, Dim *q)
 {
+    int64_t x, y;
     *q = dim(c, 0);
     if (!b->n) return false;
+    if (dim_number(a, &x) && dim_number(b, &y)) {
+        if (x % y == 0) *q = dim(c, x / y);
+        return x % y == 0;
+    }
     for (int turn = 0; a->n; turn++) {
         Monomial m;
         if (turn > MaxTerms || !monomial_div(c, a->term[0], b->term[0], &m)) return false;
@@ -515,6 +523,17 @@ static void split_by(Ctx *c, Dim a, Dim b, Dim *q, Dim *r)
         if (b->n == 1 && monomial_div(c, a->term[i], b->term[0], &m)) *q = dim_add(c, *q, poly(c, &m, 1));
         else *r = dim_add(c, *r, poly(c, &a->term[i], 1));
     }
+}
+
+void dim_split(Ctx *c, Dim a, Dim b, Dim *q, Dim *r)
+{
+    int64_t k = 0;
+    split_by(c, a, b, q, r);
+    int n = (*r)->n - 1;
+    if (n < 0 || (*r)->term[n].n || !dim_number(b, &k) || k < 1) return;
+    int64_t v = floor_div((*r)->term[n].coef, k);
+    *q = dim_add(c, *q, dim(c, v));
+    *r = dim_sub(c, *r, dim(c, v * k));
 }
 
 static bool between_0_and(Ctx *c, Dim r, Dim b)          /* 0 <= r < b? */

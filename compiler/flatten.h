@@ -33,7 +33,7 @@ typedef struct Var {
     Value value;
     Span at;                            /* where it was declared */
     bool given;                         /* VarOut: it has a value */
-    Stmt *lazy;                         /* a declaration of the model, run when an entry's body first asks */
+    Stmt *lazy; Act *home;              /* a declaration of the model, run there when an entry's body first asks */
 } Var;
 
 typedef struct Scope {
@@ -95,6 +95,7 @@ struct Act {
     Given *given; int ngiven;           /* terminals, in the order they were bound */
     bool star;                          /* `*`: those left out are inputs of the caller */
     bool root;                          /* the exported instance: its inputs are the graph's */
+    bool inputless;                     /* an entry's body without `in`: no `input` is made up */
     bool op;                            /* the body of an op (rule 27) */
     bool stage;                         /* the call being evaluated continues a chain */
     Map used;                           /* path below `in` → where it was named in this application */
@@ -117,14 +118,18 @@ typedef struct Limit {                  /* an entry or --bind says what a symbol
     bool used;
 } Limit;
 
+typedef struct SettingExpr { Name name; const Expr *value; bool used; } SettingExpr;   /* -p c.dim=64 */
+
 struct Elab {
     Ctx *c;
     Module *module;
     Program *program;
     Graph *graph;
     EntryItem *entry;
+    Item *own;                          /* the entry's own body, as a model; or NULL */
     bool check;                         /* `check`: symbols nobody bound stay symbols, parameters may be unknown */
     VEC(Limit) limit;
+    VEC(SettingExpr) setting;
     Instance *top;
     Map info;                           /* Item * → ModelInfo * */
     Map let;                            /* of this entry: Item * (ILet) → Value * */
@@ -172,6 +177,7 @@ Var   *find_var(const Scope *s, Name n);
 Var   *scope_declare(Ctx *c, Scope *s, Name n, VarKind k, Value v, Span at);
 void   scope_assign(Act *a, Name n, Value v, Span at);
 Item  *item_named(const Module *m, Name n);           /* what the file, its uses and the operators declare */
+Item  *item_below(const Module *m, Name use, Name n);  /* `n.Linear` after `use nn as n` */
 bool   is_capital(Name n);
 
 /* ---- types.c ------------------------------------------------------------------------------------------ */
@@ -188,6 +194,7 @@ bool  type_of(Act *a, const TypeExpr *t, Type *out, bool introduce);
 bool  list_type(Act *a, const TypeExpr *t, int64_t *count);   /* `[float[…]; n]` */
 char *type_expr_text(Ctx *c, const TypeExpr *t);
 bool  too_big(Elab *e, const Type *t, Name what, Span at);
+Node *made_node(Act *a, const Type *t, Name hint, const char *op, Index **index);   /* element by element; its body is the caller's */
 Value filled(Act *a, const Type *t, double v, Name hint);     /* a tensor of one number */
 Value as_elem(Act *a, Value v, Elem e, Span at);              /* number or list becomes a tensor of type e */
 
@@ -198,9 +205,9 @@ Value configure(Act *a, Item *m, const Expr *call);   /* the first list: a recip
 /* Applies a recipe of a model. `call` gives the second list (NULL: none), `flow` the value of a chain. */
 int   apply_model(Act *a, Recipe *r, const Expr *call, const Value *flow, const Path *as, Span at, Value **out);
 int   run_model(Act *b, Value **out);                 /* its body, terminals bound */
-bool  bind_defaults(Act *a, Item *decl, Value *param, bool *given, Span at);
 Instance *instance_named(Act *a, Item *decl, Name below, Name key, Span at);
 Name  path_below(Act *a, const Path *p);              /* "h.0.attn"; "" for `_`; NULL in error */
+Name  snake(Ctx *c, Name n);             /* LayerNorm is layer_norm, Conv2d is conv2d, LSTMCell is lstm_cell */
 Name  path_join(Ctx *c, Name up, Name below);
 Value instance_part(Act *a, Recipe *r, Name part, Span at);   /* b.x */
 Act  *act_new(Act *up, Elab *e, Item *decl, Instance *in);
@@ -220,6 +227,8 @@ Value library_op(Act *a, const char *op, Value *arg, int n, Span at, Name hint);
 
 Value evaluate(Act *a, const Expr *x);
 int   evaluate_all(Act *a, const Expr *x, const Path *as, Value **out);   /* every result of an application */
+int   apply_recipe(Act *a, const Expr *x, Value f, const Value *flow, const Path *as, Value **out);
+int   apply_flow(Act *a, const Expr *x, const Value *flow, const Path *as, Value **out);   /* a link of a chain */
 Value evaluate_as(Act *a, const Expr *x, Name hint);
 bool  eval_range(Act *a, const Expr *lo, const Expr *hi, Value *list);  /* iter; false: poison, or reported */
 Tensor *eval_state(Act *a, const Expr *x);            /* its first version, or NULL */
@@ -233,11 +242,12 @@ Value init_value(Act *a, const Expr *x, const Type *t);   /* an initialiser: VIn
 
 void  exec_body(Act *a, const Body *b);
 void  exec(Act *a, Stmt *s);
+void  run_lazy(Act *a, Var *v, Stmt *s);              /* a model's declaration, asked for by an entry's body */
 void  set_inputs(Act *a, Stmt *s);
 
 /* ---- export.c: one export, entry by entry ------------------------------------------------------------------- */
 
-Value root_symbol(Act *a, Name n, Span at);           /* a symbol of the exported model's inputs */
+Value root_symbol(Act *a, Name n, Span at, bool first);           /* a symbol of the exported model's inputs */
 Value root_input(Act *a, Name n, const TypeExpr *t, bool may_be_absent, Span at);
 Program *flatten_export(Ctx *c, Module *m, Item *export_, Item *model, bool check);
 

@@ -260,7 +260,8 @@ static bool read_items(Reader *r, Json *j, int close)
         if (!read_item(r, j->kind, &one)) return false;
         push(r->c, &item, one);
     } while (take(r, ','));
-    if (!take(r, close)) return wrong(r, j->kind == JsonObject ? "`,` or `}` is expected" : "`,` or `]` is expected");
+    if (!take(r, close))
+        return wrong(r, j->kind == JsonObject ? "`,` or `}` is expected" : "`,` or `]` is expected");
     j->item = item.at;
     j->n = (size_t)item.n;
     if (j->kind == JsonObject) j->repeated = find_repeated(r->c, j);

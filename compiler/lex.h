@@ -78,6 +78,7 @@ typedef struct Parser {
     Ctx *c;
     Lexer lexer;
     Token t;                            /* the one token of look-ahead */
+    TokenKind was;                      /* its kind before it became TokBroken */
     Span before;                        /* the token before it */
     int depth;                          /* of the rules under way */
     Span outer;                         /* the brace of the innermost body still open */
@@ -105,6 +106,6 @@ bool      starts_expression(TokenKind k);
 TypeExpr *parse_type(Parser *p);
 DimList   parse_dims(Parser *p);                          /* `[` dims `]`, at the bracket */
 Expr     *parse_string(Parser *p);
-void      as_then_operator(Parser *p, const Expr *e, int as);
+void      as_then_operator(Parser *p, const Expr *e);       /* after `e as path` */
 
 #endif

@@ -20,86 +20,12 @@ double reduce_neutral(Reduce r, bool *has)
 
 static bool is_number(const Term *t, double v) { return t->kind == TNumber && t->number == v; }
 
-static Term *truth(Ctx *c, bool v) { return term_number(c, Bool, v); }
-
-/* The least and the largest value of an affine term, as sizes. */
-static void extremes(Ctx *c, const Affine *a, Dim *least, Dim *most)
-{
-    *least = *most = a->base;
-    for (int i = 0; i < a->n; i++) {
-        Dim reach = dim_mul(c, dim(c, a->coef[i]), dim_sub(c, a->index[i]->size, dim(c, 1)));
-        if (a->coef[i] > 0)
-            *most = dim_add(c, *most, reach);
-        else
-            *least = dim_add(c, *least, reach);
-    }
-}
-
-static bool never_negative(Ctx *c, const Term *t, const Dim *least)
-{
-    int64_t lo, hi;
-    return (term_range(c, t, &lo, &hi) && lo >= 0) || (least && dim_less(c, *least, dim(c, 0)) == 0);
-}
-
-static bool always_below(Ctx *c, const Term *t, const Dim *most, Dim size)
-{
-    int64_t lo, hi, n;
-    return (dim_number(size, &n) && term_range(c, t, &lo, &hi) && hi < n) || (most && dim_less(c, *most, size) == 1);
-}
-
+/* What is known of the position is known to term_apply. */
 Term *in_range(Ctx *c, Term *position, Dim size)
 {
-    Affine a;
-    Dim least, most;
-    bool affine = term_affine(c, position, &a);
-    if (affine)
-        extremes(c, &a, &least, &most);
-    Term *low = never_negative(c, position, affine ? &least : NULL)
-                    ? truth(c, true) : term_apply2(c, FnGe, Bool, position, term_number(c, I32, 0));
-    Term *high = always_below(c, position, affine ? &most : NULL, size)
-                    ? truth(c, true) : term_apply2(c, FnLt, Bool, position, term_size(c, size));
-    if (low->kind == TNumber)
-        return low->number != 0 ? high : low;
-    return high->kind == TNumber && high->number != 0 ? low : term_apply2(c, FnAnd, Bool, low, high);
-}
-
-/* a < b for all values of their indices: 1; for none: 0; else -1. */
-static int decided(Ctx *c, Term *a, Term *b)
-{
-    int64_t alo, ahi, blo, bhi;
-    if (term_range(c, a, &alo, &ahi) && term_range(c, b, &blo, &bhi)) {
-        if (ahi < blo)
-            return 1;
-        if (alo >= bhi)
-            return 0;
-    }
-    Affine x, y;
-    Dim xlo, xhi, ylo, yhi;
-    if (!term_affine(c, a, &x) || !term_affine(c, b, &y))
-        return -1;
-    extremes(c, &x, &xlo, &xhi);
-    extremes(c, &y, &ylo, &yhi);
-    if (dim_less(c, xhi, ylo) == 1)
-        return 1;
-    return dim_less(c, xlo, yhi) == 0 ? 0 : -1;
-}
-
-/* What a comparison of integers is known to be: 1, 0, or -1. */
-static int holds(Ctx *c, const Term *t)
-{
-    if (t->kind == TNumber)
-        return t->number != 0;
-    if (t->kind != TApply || t->n != 2 || !elem_is_int(t->kid[0]->elem) || !elem_is_int(t->kid[1]->elem))
-        return -1;
-    Term *a = t->kid[0], *b = t->kid[1];
-    int less;
-    switch (t->fn->id) {
-    case FnLt: return decided(c, a, b);
-    case FnGt: return decided(c, b, a);
-    case FnGe: less = decided(c, a, b); return less < 0 ? -1 : !less;
-    case FnLe: less = decided(c, b, a); return less < 0 ? -1 : !less;
-    default:   return -1;
-    }
+    Term *low = term_apply2(c, FnGe, Bool, position, term_number(c, I32, 0));
+    Term *high = term_apply2(c, FnLt, Bool, position, term_size(c, size));
+    return term_apply2(c, FnAnd, Bool, low, high);
 }
 
 /* NULL, or the term `false` if the condition can never hold. */
@@ -109,14 +35,12 @@ Term *condition_split(Ctx *c, Term *cond, Terms_ *to)
         Term *no = condition_split(c, cond->kid[0], to);
         return no ? no : condition_split(c, cond->kid[1], to);
     }
-    int known = holds(c, cond);
-    if (known == 0)
-        return truth(c, false);
+    if (cond->kind == TNumber)
+        return cond->number != 0 ? NULL : cond;
     for (int i = 0; i < to->n; i++)
         if (to->at[i] == cond)
             return NULL;
-    if (known < 0)
-        push(c, to, cond);
+    push(c, to, cond);
     return NULL;
 }
 
@@ -288,12 +212,12 @@ static bool guard_of(Ctx *c, const Node *n, Guard *g)
 /* Does every read of `from` in t stand where its being neutral makes the whole neutral? */
 static bool absorbs(const Absent *a, const Term *t, const Tensor *from)
 {
-    if (!term_reads(t, from) || (t->kind == TLoad && t->from == from && !t->outside))
+    if (!reads_from(t, from) || (t->kind == TLoad && t->from == from && !t->outside))
         return true;
     if (t->kind != TApply)
         return false;
     for (int k = 0; k < t->n; k++)
-        if (term_reads(t->kid[k], from) && !(passes(a, t, k) && absorbs(a, t->kid[k], from)))
+        if (reads_from(t->kid[k], from) && !(passes(a, t, k) && absorbs(a, t->kid[k], from)))
             return false;
     return true;
 }
@@ -306,10 +230,10 @@ static bool reader_absorbs(Ctx *c, const Node *r, const Node *p, double otherwis
     if (!has || !same_value(a.neutral, otherwise))
         return false;
     for (int i = 0; i < r->ncond; i++)
-        if (term_reads(r->cond[i], p->out))
+        if (reads_from(r->cond[i], p->out))
             return false;
     for (int i = 0; r->at && i < r->out->type.rank; i++)
-        if (term_reads(r->at[i], p->out))
+        if (reads_from(r->at[i], p->out))
             return false;
     return absorbs(&a, r->body, p->out);
 }
@@ -439,7 +363,7 @@ static void narrow_node(Ctx *c, const Uses *u, Node *p)
             first = false;
         }
         for (int k = 0; k < r->ncond; k++)
-            if (!in_body || term_reads(r->cond[k], p->out))
+            if (!in_body || reads_from(r->cond[k], p->out))
                 return;                 // the condition itself reads it: everywhere
     }
     set_conditions(c, p, &all);

@@ -43,18 +43,41 @@ static bool starts_item_only(TokenKind k)
 
 static bool at_margin(Span at) { return at.from == 0 || at.src->text[at.from - 1] == '\n'; }
 
-/* Skips what is left of a broken statement. Brackets opened in it are forgotten, so that newlines count again. */
+/* Brackets opened in what is broken are forgotten, so that newlines count again. */
+static void start_again(Parser *p, int open)
+{
+    if (p->lexer.open.n > open) p->lexer.open.n = open;
+    p->t.kind = p->was;
+}
+
+static void skip(Parser *p)
+{
+    p->t = lex(&p->lexer);
+    p->was = p->t.kind;
+}
+
+/* Skips what is left of a broken statement, blocks in braces as a whole. */
 static void recover(Parser *p, int open)
 {
-    Lexer *l = &p->lexer;
-    if (l->open.n > open) l->open.n = open;
-    l->has_next = false;
-    for (int depth = 0;;) {
-        p->t = lex(l);
-        if (is(p, TokEnd) || (starts_item(p->t.kind) && at_margin(p->t.at))) return;
+    start_again(p, open);
+    for (int depth = 0; !is(p, TokEnd); skip(p)) {
+        if (starts_item(p->t.kind) && at_margin(p->t.at)) return;
         if (is(p, TokSep) && depth == 0) return;
         if (is(p, TokOpenBody)) depth++;
         if (is(p, TokCloseBody) && depth-- == 0) return;
+    }
+}
+
+/* Skips to the next declaration: its word at the margin, or after the braces and at the beginning of a line. */
+static void next_item(Parser *p)
+{
+    start_again(p, 0);
+    bool fresh = false;
+    for (int depth = 0; !is(p, TokEnd); skip(p)) {
+        if (starts_item(p->t.kind) && (at_margin(p->t.at) || (fresh && depth == 0))) return;
+        fresh = is(p, TokSep);
+        if (is(p, TokOpenBody)) depth++;
+        if (is(p, TokCloseBody) && depth > 0) depth--;
     }
 }
 
@@ -141,11 +164,10 @@ static void stmt_name(Parser *p, Stmt *s, const char *what)
 /* [ "as" path ] */
 static void as_path(Parser *p, Stmt *s)
 {
-    int as = p->t.at.from;
     if (!accept(p, TokAs)) return;
     s->named = true;
     s->path = parse_path(p);
-    if (s->e) as_then_operator(p, s->e, as);
+    if (s->e) as_then_operator(p, s->e);
 }
 
 /* in = "in" NAME [ ":" type ] [ "=" expr ] */
@@ -368,23 +390,28 @@ static void stmt_metric(Parser *p, Stmt *s)
 /* group = "over" target { "," target } "with" postfix ;   target = ref [ ( "only" | "except" ) expr ] */
 static Group group(Parser *p)
 {
-    enum { Most = 64 };
+    Refs targets = { 0 };
+    VEC(Expr *) globs = { 0 };
+    VEC(int) hows = { 0 };
     Group g = { .at = p->t.at };
-    g.target = NEWN(p->c, Ref, Most);
-    g.how = alloc(p->c, sizeof *g.how * Most);
-    g.glob = NEWN(p->c, Expr *, Most);
     expect(p, TokOver, "and what is trained");
     do {
-        if (g.n == Most) { unexpected(p, "`with`: a group has at most 64 targets"); break; }
-        int from = p->t.at.from;
-        g.target[g.n].e = parse_ref(p);
-        g.target[g.n].at = since(p, from);
-        g.how[g.n] = is(p, TokOnly) ? Only : is(p, TokExcept) ? Except : Whole;
-        if (accept(p, TokOnly) || accept(p, TokExcept)) g.glob[g.n] = parse_expression(p);
-        g.n++;
+        Ref r = { .at = p->t.at };
+        r.e = parse_ref(p);
+        r.at = since(p, r.at.from);
+        int how = is(p, TokOnly) ? Only : is(p, TokExcept) ? Except : Whole;
+        Expr *glob = accept(p, TokOnly) || accept(p, TokExcept) ? parse_expression(p) : NULL;
+        push(p->c, &targets, r);
+        push(p->c, &hows, how);
+        push(p->c, &globs, glob);
     } while (accept(p, TokComma));
     if (expect(p, TokWith, "and an optimiser")) g.with = parse_postfix(p);
     g.at = since(p, g.at.from);
+    g.target = targets.at;
+    g.glob = globs.at;
+    g.n = targets.n;
+    g.how = alloc(p->c, sizeof *g.how * (size_t)g.n);
+    for (int i = 0; i < g.n; i++) g.how[i] = hows.at[i];
     return g;
 }
 
@@ -713,14 +740,6 @@ static int version(Parser *p)
     return (int)t.whole;
 }
 
-/* To the next declaration. Inside a broken one newlines mean nothing; a word at the margin does. */
-static void next_item(Parser *p)
-{
-    if (is(p, TokBroken)) recover(p, 0);
-    while (!is(p, TokEnd) && !is(p, TokSep) && !starts_item(p->t.kind)) recover(p, 0);
-    while (accept(p, TokSep)) ;
-}
-
 /* file = [ "mth" INT SEP ] [ item { SEP item } ] EOF */
 SyntaxFile *parse(Ctx *c, const Source *src)
 {
@@ -736,6 +755,7 @@ SyntaxFile *parse(Ctx *c, const Source *src)
         Item *it = item(&p);
         if (it) push(c, &v, it);
         if (!is(&p, TokEnd) && !is(&p, TokSep)) {
+            f->broken = true;
             unexpected(&p, "the end of the declaration");
             next_item(&p);
         }

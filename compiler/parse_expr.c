@@ -17,9 +17,14 @@ void next(Parser *p)
     if (is(p, TokBroken)) return;
     p->before = p->t.at;
     p->t = lex(&p->lexer);
+    p->was = p->t.kind;
 }
 
-void broken(Parser *p) { p->t.kind = TokBroken; }
+void broken(Parser *p)
+{
+    if (!is(p, TokBroken)) p->was = p->t.kind;
+    p->t.kind = TokBroken;
+}
 
 bool accept(Parser *p, TokenKind k)
 {
@@ -338,7 +343,7 @@ static Sub subscript(Parser *p)
 }
 
 /* … "[" subs "]" ;   subs = sub [ "," [ subs ] ] */
-static Expr *index(Parser *p, Expr *x)
+static Expr *subscripted(Parser *p, Expr *x)
 {
     Span open = p->t.at;
     VEC(Sub) subs = { 0 };
@@ -376,7 +381,7 @@ Expr *parse_postfix(Parser *p)
     Expr *e = primary(p);
     for (;;) {
         if (is(p, TokOpen)) e = call(p, e);
-        else if (is(p, TokOpenList)) e = index(p, e);
+        else if (is(p, TokOpenList)) e = subscripted(p, e);
         else if (is(p, TokDot)) e = attribute(p, e);
         else return e;
     }
@@ -389,7 +394,7 @@ Expr *parse_ref(Parser *p)
     e->name = expect_name(p, "a name");
     if (!e->name) e->name = intern(p->c, "_", 1);
     for (;;) {
-        if (is(p, TokOpenList)) e = index(p, e);
+        if (is(p, TokOpenList)) e = subscripted(p, e);
         else if (is(p, TokDot)) e = attribute(p, e);
         else return e;
     }
@@ -592,14 +597,13 @@ static Span rest(const Parser *p)
 }
 
 /* Rule 19. Nothing says whether `a as n + b` names a or a + b. */
-void as_then_operator(Parser *p, const Expr *e, int as)
+void as_then_operator(Parser *p, const Expr *e)
 {
     bool goes_on = is(p, TokPower) || is(p, TokOpen) || is(p, TokDot) || is(p, TokWrite);
     for (int level = LevelOr; level < LevelUnary; level++) goes_on |= operator_at(p, level) != OpNone;
     if (!goes_on) return;
     Ctx *c = p->c;
     Span named = { e->at.src, e->at.from, p->before.to };
-    (void)as;
     error_at(c, p->t.at, "`as` ends an expression; found `%s` after it", source_text(c, p->t.at));
     help(c, "to name the block and go on: `(%s) %s`", source_text(c, named), source_text(c, rest(p)));
     broken(p);
@@ -615,7 +619,7 @@ Expr *parse_named(Parser *p)
     Expr *e = with_kids(p, EAs, since(p, kid->at.from), 1, &kid);
     e->path = path;
     e->op_at = since(p, as);
-    as_then_operator(p, kid, as);
+    as_then_operator(p, kid);
     return e;
 }
 

@@ -9,7 +9,7 @@
 
 #include "compiler.h"
 
-enum { MaxNames = 64, MaxTensors = 24, MaxBinds = 32, MaxCuts = 64, MaxParts = 2 * MaxRank, Plain = -1 };
+enum { MaxNames = 64, MaxTensors = 24, MaxBinds = 32, MaxCuts = 24, MaxParts = 2 * MaxRank, Plain = -1 };
 
 /* An index of the op: `h`, or with seq >= 0 the seq-th of `h...`. */
 typedef struct RowIndex {
@@ -17,6 +17,7 @@ typedef struct RowIndex {
     Dim size;
     Index *index;
     bool runs;                          /* a loop over it is open here */
+    bool binder;                        /* made by a reduction, `k < e` */
     bool live;                          /* false: a binder whose reduction has ended; may be taken again */
     Name from;                          /* the parameter that gave its size, for messages */
 } RowIndex;
@@ -71,6 +72,8 @@ typedef struct Row {
     Equation equation[MaxNames]; int nequation;
     int axes[MaxRank], naxes, axes_rank; bool has_axis, keep;
     Cut cut[MaxCuts]; int ncut;
+    Index *running[2 * MaxParts]; int nrunning;              /* loops open here, outermost first */
+    int work;                           /* terms read so far: a limit on what ops written out in ops may cost */
     int mark;                           /* nodes of g before this application */
 } Row;
 
@@ -131,8 +134,12 @@ const char *a_elem(Elem e);                                  /* "an i32", "a u8"
 /* rowterm.c */
 Term *row_term(Row *r, Expr *e, int seq);
 bool  row_clause(Row *r, Expr *e, Clause *k);                /* the value of a node: its reduction, or none */
+void  row_run(Row *r, Index *i);                             /* opens a loop */
+Tensor *row_emit(Row *r, Name nm, Axis *axis, int naxis, Clause *k, Elem want);   /* NULL: an error was reported */
+RowTensor *row_tensor(Row *r, Name n);
 
 /* inside.c */
+bool  term_upper(Ctx *c, Term *t, Dim *hi);                  /* the greatest value of an integer term */
 bool  inside_proved(Ctx *c, Term *pos, Dim size);            /* from ranges alone */
 bool  inside_check(Ctx *c, const Clause *k, Term **load, int *axis);       /* with guards; false: the first read that is open */
 
@@ -142,5 +149,9 @@ Term *read_broadcast(Ctx *c, Tensor *t, Index **index, int rank, Name as);
 Index **loop_indices(Ctx *c, const Type *t);                 /* i, j, k … over its axes */
 Axis  *loop_axes(Ctx *c, Index **index, int n);
 bool   constant_args(Ctx *c, Value *arg, int n, Elem want);  /* lists of numbers become constant tensors */
+
+/* row_index.c */
+const char *clause_line(Ctx *c, const char *op, Tensor *x, Axis *axis, int naxis, const Clause *k);   /* a row as text */
+Value whole_value(Ctx *c, Graph *g, const char *op, Tensor *x, Axis *axis, int naxis, Term *body, Span at, Name path, Name hint);
 
 #endif

@@ -131,7 +131,7 @@ static DimList dims_of(const Field *f)
     static DimExpr dots = { .kind = DimDots };
     static const DimList rest = { .at = &dots, .n = 1 };
     if (f->dims.given) return f->dims;
-    if (f->type && (f->type->dims.given || !elem_is_float(elem_named(f->type->name)))) return f->type->dims;
+    if (f->type) return f->type->dims;                        /* x: float[N, 4], or f32: a type alone is rank 0 */
     return rest;
 }
 
@@ -193,12 +193,6 @@ static void place(Row *r, RowTensor *t, DimList d)
 
 /* ---- a tensor and its list ----------------------------------------------------------------------------- */
 
-static char *wants(Row *r, DimList d, int fixed, bool open)
-{
-    (void)d;
-    return format(r->c, "%s%d", open ? "at least " : "", fixed);
-}
-
 /* How many axes each entry of the list stands for. */
 static bool lengths(Row *r, RowTensor *t, const Field *f, DimList d, int *len)
 {
@@ -216,7 +210,7 @@ static bool lengths(Row *r, RowTensor *t, const Field *f, DimList d, int *len)
     rest = open >= 0;
     if (rest) len[open] = rank - known;
     if (rank < known || (!rest && rank != known)) {
-        row_error(r, f->at, "%s: `%s` has rank %d, and %s %s wanted", r->decl->name, f->name, rank, wants(r, d, known, rest), "is");
+        row_error(r, f->at, "%s: `%s` has rank %d, and %s%d is wanted", r->decl->name, f->name, rank, rest ? "at least " : "", known);
         return false;
     }
     return true;
@@ -289,8 +283,8 @@ static void conflict(Row *r, const Equation *q, const Part *p, int n, Dim known)
         row_error(r, r->at, "%s: %s is %s in `%s` and %s in `%s`", r->decl->name, part_text(r, p),
                   dim_text(r->c, i->size), i->from, dim_text(r->c, q->size), q->who);
     else
-        row_error(r, r->at, "%s: axis %d of `%s` is %s, and %s %s wanted", r->decl->name, q->axis, q->who,
-                  dim_text(r->c, q->size), n == 1 ? dim_text(r->c, known) : format(r->c, "%s = %s", product_text(r, p, n), dim_text(r->c, known)), "is");
+        row_error(r, r->at, "%s: axis %d of `%s` is %s, and %s is wanted", r->decl->name, q->axis, q->who,
+                  dim_text(r->c, q->size), n == 1 ? dim_text(r->c, known) : format(r->c, "%s = %s", product_text(r, p, n), dim_text(r->c, known)));
     note_sizes(r->c, known, q->size);
 }
 

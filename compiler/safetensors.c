@@ -67,10 +67,12 @@ static bool read_shape(const Safe *s, const Json *item, Array *a)
     const Json *j = json_get(item, "shape");
     if (!j || j->kind != JsonArray) return wrong(s, item, "`shape` must be an array of numbers");
     if (j->n > MaxRank)
-        return archive_error(s->c, s->path, "array `%s`: %zu axes; at most %d can be read", name_shown(s, item), j->n, MaxRank);
+        return archive_error(s->c, s->path, "array `%s`: %zu axes; at most %d can be read",
+                             name_shown(s, item), j->n, MaxRank);
     a->rank = (int)j->n;
     for (int i = 0; i < a->rank; i++) {
-        if (!is_natural(&j->item[i])) return wrong(s, item, "a size in `shape` must be a whole number, 0 or more");
+        if (!is_natural(&j->item[i]))
+            return wrong(s, item, "a size in `shape` must be a whole number, 0 or more");
         a->dim[i] = j->item[i].whole;
     }
     return true;
@@ -84,11 +86,12 @@ static bool read_range(const Safe *s, const Json *item, const Array *a, Range *r
     r->from = (uint64_t)j->item[0].whole;
     r->to = (uint64_t)j->item[1].whole;
     size_t count, bytes;
-    if (!array_size(a, &count, &bytes)) return wrong(s, item, "its shape has more elements than memory can hold");
+    if (!array_size(a, &count, &bytes))
+        return wrong(s, item, "its shape has more elements than memory can hold");
     if (r->to < r->from) return wrong(s, item, "it ends before it begins");
     if (r->to - r->from == bytes) return true;
-    return archive_error(s->c, s->path, "array `%s` is %s, %zu bytes; its range in the file has %llu", name_shown(s, item),
-                         array_type(s->c, a), bytes, (unsigned long long)(r->to - r->from));
+    return archive_error(s->c, s->path, "array `%s` is %s, %zu bytes; its range in the file has %llu",
+                         name_shown(s, item), array_type(s->c, a), bytes, (unsigned long long)(r->to - r->from));
 }
 
 static bool read_array(Safe *s, const Json *item)
@@ -97,9 +100,11 @@ static bool read_array(Safe *s, const Json *item)
     Array *a = &s->archive->at[i];
     if (item->kind != JsonObject) return wrong(s, item, "its entry in the header must be an object");
     if (item->repeated) return wrong(s, item, "a key of its entry is given twice");
-    if (item->n != 3) return wrong(s, item, "its entry must have `dtype`, `shape` and `data_offsets`, and nothing else");
+    if (item->n != 3)
+        return wrong(s, item, "its entry must have `dtype`, `shape` and `data_offsets`, and nothing else");
     if (memchr(item->key, 0, item->key_n)) return wrong(s, item, "a zero byte in its name");
-    if (!read_dtype(s, item, a) || !read_shape(s, item, a) || !read_range(s, item, a, &s->range[i])) return false;
+    if (!read_dtype(s, item, a) || !read_shape(s, item, a) || !read_range(s, item, a, &s->range[i]))
+        return false;
     s->range[i].array = i;
     a->name = intern(s->c, item->key, item->key_n);
     s->archive->n++;
@@ -133,7 +138,8 @@ static bool check_tiling(Safe *s)
         const Range *r = &s->range[i];
         const char *nm = s->archive->at[r->array].name;
         if (r->from != end)
-            return archive_error(s->c, s->path, "array `%s` begins at byte %llu of the data; %llu is expected (%s)",
+            return archive_error(s->c, s->path,
+                                 "array `%s` begins at byte %llu of the data; %llu is expected (%s)",
                                  shown(s->c, nm, strlen(nm)), (unsigned long long)r->from, (unsigned long long)end,
                                  r->from < end ? "it overlaps the one before" : "there is a hole before it");
         end = r->to;
@@ -150,15 +156,18 @@ static bool take_data(Safe *s)
         Array *a = &s->archive->at[r->array];
         a->data = array_data(s->c, a, s->data.at + r->from, false);
         if (!bools_good(a))
-            return archive_error(s->c, s->path, "array `%s`: a truth value must be 0 or 1", shown(s->c, a->name, strlen(a->name)));
+            return archive_error(s->c, s->path, "array `%s`: a truth value must be 0 or 1",
+                                 shown(s->c, a->name, strlen(a->name)));
     }
     return true;
 }
 
 static bool read_header(Safe *s, const Json *header)
 {
-    if (header->kind != JsonObject) return archive_error(s->c, s->path, "the header is %s; an object is expected", json_kind(header));
-    if (header->repeated) return archive_error(s->c, s->path, "array `%s` is given twice", name_shown(s, header->repeated));
+    if (header->kind != JsonObject)
+        return archive_error(s->c, s->path, "the header is %s; an object is expected", json_kind(header));
+    if (header->repeated)
+        return archive_error(s->c, s->path, "array `%s` is given twice", name_shown(s, header->repeated));
     if (header->n > INT_MAX / 2) return archive_error(s->c, s->path, "too many arrays");
     s->archive->at = NEWN(s->c, Array, header->n);
     s->range = NEWN(s->c, Range, header->n + 1);
@@ -179,10 +188,11 @@ static bool split(Safe *s, Bytes b, Bytes *header)
     if (n > most_header && (b.n == 8 || b.at[8] != '{'))
         return archive_error(s->c, s->path, "this is no safetensors, .npz or .npy file");
     if (n > most_header)
-        return archive_error(s->c, s->path, "a header of %llu bytes; at most %llu are allowed", (unsigned long long)n,
-                             (unsigned long long)most_header);
+        return archive_error(s->c, s->path, "a header of %llu bytes; at most %llu are allowed",
+                             (unsigned long long)n, (unsigned long long)most_header);
     if (n > b.n - 8)
-        return archive_error(s->c, s->path, "a header of %llu bytes, but the file has only %zu more", (unsigned long long)n, b.n - 8);
+        return archive_error(s->c, s->path, "a header of %llu bytes, but the file has only %zu more",
+                             (unsigned long long)n, b.n - 8);
     *header = (Bytes){ b.at + 8, (size_t)n };
     s->data = (Bytes){ b.at + 8 + n, b.n - 8 - (size_t)n };
     return true;
@@ -191,7 +201,7 @@ static bool split(Safe *s, Bytes b, Bytes *header)
 Archive *safetensors_read(Ctx *c, const char *path, Bytes b)
 {
     Safe s = { .c = c, .path = path, .archive = NEW(c, Archive) };
-    Bytes header;
+    Bytes header = { 0 };
     JsonError e;
     s.archive->path = path;
     if (!split(&s, b, &header)) return NULL;

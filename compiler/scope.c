@@ -57,3 +57,16 @@ void scope_assign(Act *a, Name n, Value v, Span at)
 }
 
 bool is_capital(Name n) { return isupper((unsigned char)n[0]) != 0; }
+
+Item *item_named(const Module *m, Name n)
+{
+    Item *item = map_get(&m->names, n);
+    return item && item->kind != IUse ? item : NULL;
+}
+
+Item *item_below(const Module *m, Name use, Name n)
+{
+    const Item *item = map_get(&m->names, use);
+    if (!item || item->kind != IUse || !item->used) return NULL;
+    return map_get(&item->used->names, n);
+}

@@ -25,7 +25,7 @@ void  term_loads(Ctx *c, const Term *t, Loads *to);      /* each distinct load o
 void  node_loads(Ctx *c, const Node *n, Loads *to);
 void  node_axes(Ctx *c, const Node *n, Indices *to);     /* indices of the result in order, groups written out */
 int   term_weight(const Term *t, int limit);             /* applications and loads as written out; stops at the limit */
-bool  term_reads(const Term *t, const Tensor *from);
+bool  reads_from(const Term *t, const Tensor *from);
 bool  term_from_indices(const Term *t);                  /* reads nothing, or rank-0 tensors only */
 /* Every term of the node through `leaf` of term_map. true: something changed. */
 bool  node_map(Ctx *c, Node *n, Term *(*leaf)(Ctx *, Term *, void *), void *with);
@@ -50,7 +50,6 @@ void  load_indices(Ctx *c, const Node *p, const Term *load, Indices *from, Terms
 Term *load_through(Ctx *c, const Node *p, const Term *load);     /* p's body at the element `load` reads */
 bool  is_view(const Node *n);                            /* one load, or index arithmetic: vanishes in its readers */
 bool  is_guarded_view(const Node *n);                    /* a choice by index among loads and numbers */
-Term *tidy_division(Ctx *c, Term *t, void *with);        /* a leaf for term_map: (a*n + b) // n is a */
 bool  split_radix(Ctx *c, Node *n);                      /* an index read as v // k and v % k becomes two */
 /* The indices that run along `position` of an axis of this size, as mixed radix that covers it exactly. */
 bool  axis_of_position(Ctx *c, const Term *position, Dim size, Axis *a);
@@ -66,23 +65,28 @@ Term *condition_split(Ctx *c, Term *cond, Terms_ *to);   /* `a and b` is two; wh
 
 /* ---- fold.c, scale.c: what is known when compiling --------------------------------------------------- */
 
+typedef struct Keys Keys;               /* canonical indices, one for a place and a size: simplify.c */
+typedef struct Made { Tensor *tensor, *like; } Made;     /* a new parameter, and the one it is named after */
+
 typedef struct Fold {
     Ctx *c; Program *program;
-    Map known;                          /* key of a node → the tensor that holds its value: one for all entries */
+    Keys *keys;
+    Map value;                          /* key of a node → the tensor that holds its value: one for all entries */
     Map fixed;                          /* states that nothing writes → themselves */
-    VEC(Tensor *) made;                 /* TParams made of others, in order */
+    VEC(Made) made;
     bool weights;                       /* were any loaded? */
 } Fold;
+
 Fold *fold_new(Ctx *c, Program *p);
 bool  fold_graph(Fold *f, Graph *g);                     /* nodes of constants and weights become tensors */
 bool  fold_scales(Fold *f);                              /* batch norm and the like go into the weights, over all entries */
 void  fold_finish(Fold *f);                              /* names what was made; drops parameters nothing reads */
-bool  fold_known(const Fold *f, const Tensor *t);
-Tensor *fold_term(Fold *f, Graph *g, Term *t, Axis *axis, int naxis, const Type *type, const Tensor *like);
+bool  fold_known(const Fold *f, const Term *t);          /* are all its loads of constants and weights? */
+/* The value of out[axis] = t as a tensor; NULL if it cannot be had. */
+Tensor *fold_term(Fold *f, const Graph *g, Term *t, Axis *axis, int naxis, const Type *type, Name name);
 
 /* ---- simplify.c --------------------------------------------------------------------------------------- */
 
-typedef struct Keys Keys;                                /* canonical indices, one for a place and a size */
 Keys *keys_new(Ctx *c);
 Name  node_key(Ctx *c, Keys *k, const Node *n);          /* equal for nodes that are equal up to their indices' names */
 

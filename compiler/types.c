@@ -326,16 +326,16 @@ static bool add_dots(Act *a, Type *out, const DimExpr *d)
 }
 
 /* At the top, a new symbol is what the entry or --bind says, or varies. */
-static bool new_symbol(Act *a, const DimExpr *d, Dim *out)
+static bool new_symbol(Act *a, const DimExpr *d, bool first, Dim *out)
 {
-    Value v = root_symbol(a, d->e->name, d->at);
+    Value v = root_symbol(a, d->e->name, d->at, first);
     if (v.kind != VInt) return false;
     scope_declare(a->e->c, a->scope, d->e->name, VarSize, v, d->at);
     *out = v.whole;
     return true;
 }
 
-static bool one_dim(Act *a, const DimExpr *d, bool introduce, Dim *out)
+static bool one_dim(Act *a, const DimExpr *d, bool introduce, bool first, Dim *out)
 {
     Ctx *c = a->e->c;
     if (is_blank(d)) {
@@ -345,7 +345,7 @@ static bool one_dim(Act *a, const DimExpr *d, bool introduce, Dim *out)
         *out = dim_symbol(c, s);
         return a->e->check;
     }
-    if (is_new(a, d)) return introduce && new_symbol(a, d, out);
+    if (is_new(a, d)) return introduce && new_symbol(a, d, first, out);
     Value v = evaluate(a, d->e);
     if (v.kind == VPoison) return false;
     if (v.kind == VInt) { *out = v.whole; return true; }
@@ -363,10 +363,10 @@ bool type_of(Act *a, const TypeExpr *t, Type *out, bool introduce)
     if (out->elem == NoElem) return false;
     for (int i = 0; i < t->dims.n; i++) {
         const DimExpr *d = &t->dims.at[i];
-        Dim size;
+        Dim size = NULL;
         if (d->kind == DimDots || d->kind == DimPack) {
             if (!add_dots(a, out, d)) return false;
-        } else if (!one_dim(a, d, introduce, &size) || !add_dim(a, out, size, d->at)) return false;
+        } else if (!one_dim(a, d, introduce, i == 0, &size) || !add_dim(a, out, size, d->at)) return false;
     }
     return true;
 }
@@ -389,20 +389,30 @@ bool too_big(Elab *e, const Type *t, Name what, Span at)
     return false;
 }
 
-Value filled(Act *a, const Type *t, double v, Name hint)
+Node *made_node(Act *a, const Type *t, Name hint, const char *op, Index **index)
 {
+    static const char letter[] = "ijklmnop";
     Ctx *c = a->e->c;
-    Name what = hint ? hint : name(c, "fill");
-    Tensor *out = tensor(c, TTemp, what, path_join(c, a->in->path, what), t, (Span){ 0 });
+    Tensor *out = tensor(c, TTemp, hint, path_join(c, a->in->path, hint), t, (Span){ 0 });
     Node *n = node_new(c, a->e->graph, out);
     n->naxis = t->rank;
     n->axis = NEWN(c, Axis, t->rank);
     for (int i = 0; i < t->rank; i++) {
-        static const char letter[] = "ijklmnop";
+        index[i] = index_new(c, intern(c, &letter[i], 1), t->dim[i]);
         n->axis[i].n = 1;
         n->axis[i].index = NEWN(c, Index *, 1);
-        n->axis[i].index[0] = index_new(c, intern(c, &letter[i], 1), t->dim[i]);
+        n->axis[i].index[0] = index[i];
     }
+    n->call = NEW(c, Call);
+    *n->call = (Call){ .op = name(c, "%s", op), .line = format(c, "%s", hint), .path = a->in->path, .id = c->next_call++ };
+    return n;
+}
+
+Value filled(Act *a, const Type *t, double v, Name hint)
+{
+    Ctx *c = a->e->c;
+    Index *index[MaxRank];
+    Node *n = made_node(a, t, hint ? hint : name(c, "fill"), "fill", index);
     n->body = term_number(c, t->elem, v);
-    return of_tensor(out);
+    return of_tensor(n->out);
 }

@@ -96,14 +96,14 @@ int term_weight(const Term *t, int limit)
     return w < limit ? w : limit;
 }
 
-bool term_reads(const Term *t, const Tensor *from)
+bool reads_from(const Term *t, const Tensor *from)
 {
     if (t->kind == TLoad && t->from == from)
         return true;
     for (int i = 0; i < t->n; i++)
-        if (term_reads(t->kid[i], from))
+        if (reads_from(t->kid[i], from))
             return true;
-    return t->outside && term_reads(t->outside, from);
+    return t->outside && reads_from(t->outside, from);
 }
 
 bool term_from_indices(const Term *t)

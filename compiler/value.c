@@ -346,8 +346,7 @@ Value size_tensor(Act *a, Dim d, Elem e)
 {
     Ctx *c = a->e->c;
     Type t = { .elem = e };
-    Tensor *out = tensor(c, TTemp, name(c, "size"), path_join(c, a->in->path, name(c, "size")), &t, (Span){ 0 });
-    Node *n = node_new(c, a->e->graph, out);
+    Node *n = made_node(a, &t, name(c, "size"), "size", NULL);
     n->body = term_apply1(c, FnCast, e, term_size(c, d));
-    return of_tensor(out);
+    return of_tensor(n->out);
 }

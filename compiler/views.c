@@ -1,37 +1,11 @@
 /* views.c: reading through a node. A node that only says where an element comes from is substituted
- * into its readers, and of the division that reshapes leave in positions nothing remains:
- * (a*n + b) // n is a where 0 <= b < n, and an index read as v // n and v % n becomes two. */
+ * into its readers, and of the division that reshapes leave in positions nothing remains: what term_apply
+ * cannot take out of it goes when an index read as v // n and v % n becomes two. */
 #include "simplify.h"
 
 #include <string.h>
 
-static Term *add(Ctx *c, Term *a, Term *b)
-{
-    if (a->kind == TNumber && a->number == 0)
-        return b;
-    return b->kind == TNumber && b->number == 0 ? a : term_apply2(c, FnAdd, I32, a, b);
-}
-
-static Term *times(Ctx *c, Index *i, Term *by)
-{
-    if (by->kind == TNumber && by->number == 1)
-        return term_index(c, i);
-    return term_apply2(c, FnMul, I32, term_index(c, i), by);
-}
-
-static Term *size_term(Ctx *c, Dim d)
-{
-    int64_t n;
-    return dim_number(d, &n) ? term_number(c, I32, (double)n) : term_size(c, d);
-}
-
-static Term *affine_term(Ctx *c, const Affine *a)
-{
-    Term *sum = term_number(c, I32, 0);
-    for (int i = 0; i < a->n; i++)
-        sum = add(c, sum, times(c, a->index[i], term_number(c, I32, (double)a->coef[i])));
-    return add(c, sum, size_term(c, a->base));
-}
+static Term *add(Ctx *c, Term *a, Term *b) { return term_apply2(c, FnAdd, I32, a, b); }
 
 Term *position_of(Ctx *c, const Axis *a)
 {
@@ -40,71 +14,9 @@ Term *position_of(Ctx *c, const Axis *a)
         Dim weight = dim(c, 1);
         for (int k = i + 1; k < a->n; k++)
             weight = dim_mul(c, weight, a->index[k]->size);
-        sum = add(c, sum, times(c, a->index[i], size_term(c, weight)));
+        sum = add(c, sum, term_apply2(c, FnMul, I32, term_index(c, a->index[i]), term_size(c, weight)));
     }
     return sum;
-}
-
-/* ---- division with remainder ---- */
-
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && a % b < 0); }
-
-/* The part of a whose coefficients are multiples of `by` goes to `whole`, divided; the rest stays. */
-static void part(Ctx *c, const Affine *a, int64_t by, Affine *whole, Affine *rest)
-{
-    *whole = *rest = (Affine){.base = dim(c, 0)};
-    for (int i = 0; i < a->n; i++) {
-        Affine *to = a->coef[i] % by == 0 ? whole : rest;
-        to->index[to->n] = a->index[i];
-        to->coef[to->n++] = to == whole ? a->coef[i] / by : a->coef[i];
-    }
-    int64_t base;
-    Dim q;
-    if (dim_number(a->base, &base)) {
-        whole->base = dim(c, floor_div(base, by));
-        rest->base = dim(c, base - by * floor_div(base, by));
-    } else if (dim_exact(c, a->base, dim(c, by), &q)) {
-        whole->base = q;
-    } else {
-        rest->base = a->base;
-    }
-}
-
-/* t = quotient * by + remainder with 0 <= remainder < by, when both are affine. */
-static bool divide(Ctx *c, const Term *t, int64_t by, Term **quotient, Term **remainder)
-{
-    Affine a, whole, rest;
-    int64_t lo, hi;
-    if (by <= 0 || !term_affine(c, t, &a))
-        return false;
-    part(c, &a, by, &whole, &rest);
-    Term *r = affine_term(c, &rest);
-    if (!term_range(c, r, &lo, &hi) || lo < 0 || hi >= by)
-        return false;
-    *quotient = affine_term(c, &whole);
-    *remainder = r;
-    return true;
-}
-
-static void divide_or_write(Ctx *c, Term *t, Dim by, Term **quotient, Term **remainder)
-{
-    int64_t n;
-    if (dim_number(by, &n) && divide(c, t, n, quotient, remainder))
-        return;
-    *quotient = term_apply2(c, FnFloorDiv, I32, t, size_term(c, by));
-    *remainder = term_apply2(c, FnMod, I32, t, size_term(c, by));
-}
-
-Term *tidy_division(Ctx *c, Term *t, void *with)
-{
-    (void)with;
-    if (t->kind != TApply || (t->fn->id != FnFloorDiv && t->fn->id != FnMod))
-        return t;
-    Term *quotient, *remainder;
-    if (!elem_is_int(t->elem) || t->kid[1]->kind != TNumber ||
-        !divide(c, t->kid[0], (int64_t)t->kid[1]->number, &quotient, &remainder))
-        return t;
-    return t->fn->id == FnFloorDiv ? quotient : remainder;
 }
 
 /* ---- reading through ---- */
@@ -118,8 +30,11 @@ void load_indices(Ctx *c, const Node *p, const Term *load, Indices *from, Terms_
             push(c, to, NULL);
         }
         Term *rest = load->kid[a];
-        for (int k = n - 1; k > 0; k--)
-            divide_or_write(c, rest, p->axis[a].index[k]->size, &rest, &to->at[start + k]);
+        for (int k = n - 1; k > 0; k--) {
+            Term *by = term_size(c, p->axis[a].index[k]->size);
+            to->at[start + k] = term_apply2(c, FnMod, I32, rest, by);
+            rest = term_apply2(c, FnFloorDiv, I32, rest, by);
+        }
         if (n > 0)
             to->at[start] = rest;
     }
@@ -161,10 +76,7 @@ static Term *inside_of(Ctx *c, const Node *p, const Term *load)
     Term *all = term_number(c, Bool, 1);
     for (int a = 0; a < p->naxis; a++) {
         Term *one = in_range(c, load->kid[a], p->out->type.dim[a]);
-        if (all->kind == TNumber && all->number != 0)
-            all = one;
-        else if (one->kind != TNumber || one->number == 0)
-            all = term_apply2(c, FnAnd, Bool, all, one);
+        all = term_apply2(c, FnAnd, Bool, all, one);
     }
     return all;
 }
@@ -175,7 +87,6 @@ Term *load_through(Ctx *c, const Node *p, const Term *load)
     Terms_ to = {0};
     load_indices(c, p, load, &from, &to);
     Term *body = term_subst(c, p->body, from.at, to.at, from.n);
-    body = term_map(c, body, tidy_division, NULL);
     if (!load->outside)
         return body;
     if (one_guard(c, p, load) && body->kind == TLoad)
@@ -323,8 +234,6 @@ bool split_radix(Ctx *c, Node *n)
         node_subst(c, n, &r.cut.at[k].index, &whole, 1);
         changed = true;
     }
-    if (changed)
-        node_map(c, n, tidy_division, NULL);
     return changed;
 }
 

@@ -437,15 +437,6 @@ static void print_routine(const Interface *f, Emit *e, const Routine *r, Message
     emit_blank(e);
 }
 
-static double initial_value(const Tensor *t) {
-    const Init *init = t->init;
-    if (!init || !init->kind)
-        return 0;
-    if (!strcmp(init->kind, "ones"))
-        return 1;
-    return !strcmp(init->kind, "constant") ? init->arg[0] : 0;
-}
-
 /* NAME_reset: every state gets its initial value (rule 50). */
 static void print_reset(Interface *f, Emit *e) {
     const Program *p = f->code->program;
@@ -453,7 +444,7 @@ static void print_reset(Interface *f, Emit *e) {
     for (int i = 0; i < p->state.n; i++) {
         const Tensor *t = p->state.at[i];
         char *n = map_get(&f->member, t);
-        double v = initial_value(t);
+        double v = init_number(t->init);
         if (t->init && t->init->value)
             emit(e, "memcpy(s->%s, %s, sizeof s->%s);", n, (char *)map_get(&f->member, t->init->value), n);
         else if (v == 0)
