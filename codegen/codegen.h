@@ -156,5 +156,6 @@ extern const Target *const targets[];   /* targets/targets.c: NULL at the end */
 
 /* Writes all or nothing: to temporary names first, renamed when every one is complete. */
 bool write_files(Ctx *c, const char *dir, const OutFiles *out);
+bool make_folder(Ctx *c, const char *dir);                /* with those above it; reports */
 
 #endif

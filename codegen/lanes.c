@@ -140,6 +140,7 @@ bool lanes_dot(Ctx *c, Loop *seq, int at) {
     int lanes;
     Term *end, *from;
     if (!fits_dot(c, l, &lanes)) return false;
+    if (lanes < 8 && start_of(seq, at, l->kid[0]->to) < 0) return false;     // a short row of a longer sum
     cut(c, l, lanes, &end, &from);
     Index *tile = index_new(c, l->index->name, l->index->size);
     bool once = end->kind == TNumber && end->number == lanes;     // a single tile needs no loop over tiles
@@ -305,6 +306,14 @@ static bool fits_row(Row *r) {
     int64_t room = r->to - r->from;
     r->lanes = r->depth > 1 || room < 8 ? 4 : 8;
     return room >= r->lanes && !(r->again && room % r->lanes);
+}
+
+/* For jam.c: would the loop become rows, and under how many loops stand its sums? Nothing it stores may be read. */
+bool row_fits(Ctx *c, Loop *l, int *depth) {
+    Row r = { .c = c, .loop = l, .index = l->index };
+    bool fits = l->index && fits_row(&r);
+    *depth = r.depth;
+    return fits && !r.again;
 }
 
 /* One column, or a few, as they were. */

@@ -56,6 +56,10 @@ void    kernel_outer(Ctx *c, Kernel *k);                      /* after its loops
 /* lanes.c: two forms in which a C compiler finds vector instructions. */
 bool    lanes_dot(Ctx *c, Loop *seq, int at);                 /* a sum along contiguous operands, in partial sums */
 bool    lanes_row(Ctx *c, Loop *seq, int at);                 /* a row of results at a time */
+bool    row_fits(Ctx *c, Loop *l, int *depth);
+
+/* jam.c */
+bool    jam(Ctx *c, Loop *l);                                 /* several turns of an outer loop side by side */
 
 /* naming.c */
 Name    kernel_word(Ctx *c, const Bunch *b);                  /* "conv_relu_1x16x32x32_k3x3x3" */

@@ -160,7 +160,7 @@ static const char *const reserved[] = {
     "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "bool",
     "true", "false", "asm", "main", "errno", "NULL", "EOF", "NAN", "INFINITY", "memcpy", "memset",
     "class", "delete", "namespace", "new", "operator", "private", "public", "template", "this", "using",
-    "device", "kernel", "thread", "constant", "half", "y0", "y1", "yn", "j0", "j1", "jn",
+    "device", "kernel", "thread", "constant", "half",
 };
 
 /* Helpers end in what they work on: max_float, floor_div_int. */

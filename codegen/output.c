@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool make_folder(Ctx *c, const char *dir) {
+bool make_folder(Ctx *c, const char *dir) {
     char *path = format(c, "%s", dir);
     for (char *p = path + 1; *p; p++) {
         if (*p != '/')

@@ -699,7 +699,13 @@ static int all_poison(Elab *e, Item *m, Value **out)
     return n;
 }
 
-static int run_instance(Act *a, Recipe *r, Instance *in, Binder *binder, Span at, Value **out)
+/* What a note about an application underlines: the model with its parameters, or `net(x)` of a block. */
+static Span frame_span(const Expr *call, Span at)
+{
+    return call && call->kid[0]->kind == ECall ? call->kid[0]->at : at;
+}
+
+static int run_instance(Act *a, Recipe *r, Instance *in, Binder *binder, Span frame, Span at, Value **out)
 {
     Elab *e = a->e;
     Ctx *c = e->c;
@@ -713,7 +719,7 @@ static int run_instance(Act *a, Recipe *r, Instance *in, Binder *binder, Span at
     for (int i = 0; i < r->n; i++)
         scope_declare(c, b->scope, r->decl->params.at[i].name, VarParam, r->param[i], r->decl->params.at[i].at);
     int errors = c->errors;
-    b->frame = (Frame){ at, application_text(a, r, in), c->frame };
+    b->frame = (Frame){ frame, application_text(a, r, in), c->frame };
     c->frame = &b->frame;
     e->depth++;
     int n = run_model(b, out);
@@ -751,7 +757,7 @@ int apply_model(Act *a, Recipe *r, const Expr *call, const Value *flow, const Pa
         error_at(e->c, at, "`%s` can be read here, not applied: apply it where its block is declared", in->path);
         return all_poison(e, r->decl, out);
     }
-    int n = run_instance(a, r, in, &binder, at, out);
+    int n = run_instance(a, r, in, &binder, frame_span(call, at), at, out);
     if (!r->instance && !as) needs_name(a, r, in, at);
     return n;
 }

@@ -194,7 +194,7 @@ static Module *used_module(Ctx *c, const Module *m, const Item *use)
         }
         return NULL;
     }
-    Module *seen = known(c, intern(c, src->path, strlen(src->path)));
+    Module *seen = known(c, tidy(c, src->path));
     if (seen) return under_way(c, seen) ? cycle(c, use, seen) : seen;
     return read_module(c, src);
 }
@@ -222,7 +222,7 @@ static Module *read_module(Ctx *c, const Source *src)
     Module *m = NEW(c, Module);
     Reading here = { m, b->reading };
     m->src = src;
-    map_put(c, &b->module, intern(c, src->path, strlen(src->path)), m);
+    map_put(c, &b->module, tidy(c, src->path), m);
     b->reading = &here;
     m->syntax = parse(c, src);
     collect(c, m);
@@ -234,7 +234,7 @@ static Module *read_module(Ctx *c, const Source *src)
 Module *build(Ctx *c, const char *path)
 {
     c->build = NEW(c, struct Build);
-    const Source *src = source_at(c, tidy(c, path));
+    const Source *src = source_at(c, path);
     if (!src) {
         error_plain(c, "cannot read %s", path);
         fail(c);

@@ -4,6 +4,7 @@
  * body of a model without weights: so with compile-time arguments alone it computes a value. */
 #include "flatten.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -451,6 +452,36 @@ static bool any_unknown(Elab *e, const Args *args)
     return false;
 }
 
+static char *symbol_like(Ctx *c, const char *s)
+{
+    char *t = format(c, "%s", s);
+    bool plain = *t != 0;
+    for (char *k = t; *k; k++) plain = plain && (isalnum((unsigned char)*k) || *k == '_');
+    if (!plain) return format(c, "N");
+    t[0] = (char)toupper((unsigned char)t[0]);
+    return t;
+}
+
+/* A size that is a tensor: rule 41. */
+static bool runtime_size(Act *a, const Params *p, const Args *args)
+{
+    Ctx *c = a->e->c;
+    for (int i = 0; i < p->n; i++) {
+        const Value *v = &args->at[i];
+        if (p->tensor[i] || v->kind != VList || strcmp(p->name[i], "shape") != 0) continue;
+        for (int k = 0; k < v->n; k++) {
+            const Value *size = &v->item[k];
+            if (size->kind != VTensor) continue;
+            char *what = size->at.src ? source_text(c, size->at) : "this";
+            error_at(c, size->at.src ? size->at : v->at, "a size must be known when compiling; `%s` is a run-time %s", what,
+                     value_text(c, size));
+            help(c, "a size that varies is a symbol of an input's shape, with a bound: `--bind %s=1..64`", symbol_like(c, what));
+            return true;
+        }
+    }
+    return false;
+}
+
 static int keep_recipe(Act *a, const Recipe *r, const Args *args, Span at, Value **out)
 {
     Recipe *s = NEW(a->e->c, Recipe);
@@ -482,7 +513,7 @@ int call_op(Act *a, Recipe *r, const Expr *call, const Value *flow, Name hint, V
     if (any_poison(&args)) return several_poison(c, results, out);
     if (r->decl) return apply_op(a, r->decl, args.at, at, hint, out);
     if (r->fn) return one(c, apply_fn(a, r->fn, args.at, args.n, at, hint), at, out);
-    if (any_unknown(a->e, &args)) return several_poison(c, results, out);
+    if (runtime_size(a, &p, &args) || any_unknown(a->e, &args)) return several_poison(c, results, out);
     for (int i = 0; i < p.n; i++)
         if (p.tensor[i] && (is_number(&args.at[i]) || args.at[i].kind == VBool)) args.at[i] = number_tensor(a, args.at[i]);
     Value v = rowmaker_apply(c, a->e->graph, r->maker, args.at, args.n, at, a->in->path, hint);

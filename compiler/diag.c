@@ -5,6 +5,7 @@
  * something is printed. */
 #include "compiler.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -38,6 +39,7 @@ static struct Diags *diags(Ctx *c)
 
 static char *say(Ctx *c, const char *fmt, va_list args)
 {
+    assert(fmt);
     va_list again;
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, fmt, again);
@@ -273,10 +275,9 @@ static bool beside_an_error(const struct Diags *all, const Diag *warning)
     return false;
 }
 
-static int plural(const Printer *p, int n, const char *what)
+static void count_rest(const Printer *p, int n, const char *what)
 {
     if (n > 0) fprintf(p->to, "mithrilc: and %d more %s%s\n", n, what, n == 1 ? "" : "s");
-    return n;
 }
 
 void diag_print(Ctx *c, FILE *to)
@@ -289,11 +290,13 @@ void diag_print(Ctx *c, FILE *to)
     int errors = 0, warnings = 0;
     for (int i = 0; i < all->diag.n; i++) {
         Diag *d = all->diag.at[i];
-        if (d->error ? errors >= MostErrors : warnings >= MostErrors) { d->error ? errors++ : warnings++; continue; }
-        if (!d->error && beside_an_error(all, d)) { c->warnings--; continue; }
-        d->error ? errors++ : warnings++;
-        show_diag(&p, d);
+        if (!d->error && beside_an_error(all, d)) {
+            c->warnings--;
+            continue;
+        }
+        int *count = d->error ? &errors : &warnings;
+        if ((*count)++ < MostErrors) show_diag(&p, d);
     }
-    plural(&p, errors - MostErrors, "error");
-    plural(&p, warnings - MostErrors, "warning");
+    count_rest(&p, errors - MostErrors, "error");
+    count_rest(&p, warnings - MostErrors, "warning");
 }

@@ -51,7 +51,7 @@ Value root_symbol(Act *a, Name n, Span at, bool first)
     Ctx *c = e->c;
     Limit *l = limit_named(e, n);
     if (l && !l->none) return limit_value(e, l, at);
-    if (e->check) return new_symbol(e, n, at, 0, INT32_MAX, false);
+    if (e->check) return new_symbol(e, n, at, 1, INT32_MAX, false);
     if (first && !e->graph->input.n) {
         fprintf(stderr, "mithrilc: note: %s is 1 unless bound: `--bind %s=…`\n", n, n);
         return int_value(c, 1);

@@ -208,9 +208,20 @@ bool term_upper(Ctx *c, Term *t, Dim *hi)
     return r.hi != NULL;
 }
 
+/* max(0, min(i, size - 1)): inside, unless there is nothing to read. */
+static bool clamped_to(Ctx *c, const Term *t, Dim size)
+{
+    Dim d;
+    bool low = t->kind == TApply && t->fn->id == FnMax && known(c, t->kid[0], &d) && dim_is(d, 0);
+    const Term *high = low ? t->kid[1] : NULL;
+    if (!high || high->kind != TApply || high->fn->id != FnMin) return false;
+    return known(c, high->kid[1], &d) && d == dim_sub(c, size, number(c, 1));
+}
+
 bool inside_proved(Ctx *c, Term *pos, Dim size)
 {
     if (pos->kind == TIndex && pos->index->size == size) return true;
+    if (clamped_to(c, pos, size)) return true;
     Range r = range(c, pos, 0);
     return r.lo && r.hi && not_negative(c, r.lo) && not_negative(c, dim_sub(c, dim_sub(c, size, number(c, 1)), r.hi));
 }

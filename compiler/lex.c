@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,7 +113,7 @@ static Token floating(Lexer *l, int from, const char *text)
 {
     Token t = token_new(l, TokFloat, from);
     t.number = strtod(text, NULL);
-    if (t.number > 1.7976931348623157e308) {
+    if (t.number > DBL_MAX) {
         error_at(l->c, t.at, "this number does not fit into 64 bits");
         t.number = 0;
     }

@@ -82,7 +82,7 @@ typedef struct Parser {
     Span before;                        /* the token before it */
     int depth;                          /* of the rules under way */
     Span outer;                         /* the brace of the innermost body still open */
-    bool in_train;
+    bool in_train, too_deep;
 } Parser;
 
 bool is(const Parser *p, TokenKind k);

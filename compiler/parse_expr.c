@@ -51,8 +51,7 @@ static const char *found(const Parser *p)
 
 void unexpected(Parser *p, const char *wanted)
 {
-    if (is(p, TokBroken)) return;
-    error_at(p->c, p->t.at, "found %s, wanted %s", found(p), wanted);
+    if (!is(p, TokBroken) && !p->too_deep) error_at(p->c, p->t.at, "found %s, wanted %s", found(p), wanted);
     broken(p);
 }
 
@@ -84,11 +83,18 @@ Name expect_name(Parser *p, const char *what)
     return NULL;
 }
 
+/* One such error a file: what comes after it is its echo. */
+static void too_deep(Parser *p, const char *what)
+{
+    if (!is(p, TokBroken) && !p->too_deep) error_at(p->c, p->t.at, "%s", what);
+    p->too_deep = true;
+    broken(p);
+}
+
 bool enter(Parser *p)
 {
     if (p->depth++ < Deepest) return true;
-    if (!is(p, TokBroken)) error_at(p->c, p->t.at, "nested more than %d deep", Deepest);
-    broken(p);
+    too_deep(p, format(p->c, "nested more than %d deep", Deepest));
     return false;
 }
 
@@ -110,9 +116,7 @@ static void grow(Parser *p, Expr *e, const Expr *kid)
 {
     if (!kid || kid->height < e->height) return;
     e->height = kid->height + 1;
-    if (e->height <= Deepest || is(p, TokBroken)) return;
-    error_at(p->c, p->t.at, "an expression of more than %d levels", Deepest);
-    broken(p);
+    if (e->height > Deepest) too_deep(p, format(p->c, "an expression of more than %d levels", Deepest));
 }
 
 static void set_kids(Parser *p, Expr *e, int n, Expr *const *kid)
@@ -454,17 +458,17 @@ static Expr *power(Parser *p)
     Expr *a = parse_postfix(p);
     Span op_at = p->t.at;
     if (!accept(p, TokPower)) return a;
-    return joined(p, OpPow, op_at, a, unary(p));
+    if (enter(p)) a = joined(p, OpPow, op_at, a, unary(p));
+    leave(p);
+    return a;
 }
 
 /* unary = "-" unary | power */
 static Expr *unary(Parser *p)
 {
     Span op_at = p->t.at;
-    Expr *e;
-    if (!enter(p)) e = expr_new(p, ENone, op_at);
-    else if (accept(p, TokMinus)) e = prefixed(p, OpNeg, op_at, unary(p));
-    else e = power(p);
+    if (!accept(p, TokMinus)) return power(p);
+    Expr *e = enter(p) ? prefixed(p, OpNeg, op_at, unary(p)) : expr_new(p, ENone, op_at);
     leave(p);
     return e;
 }
@@ -505,10 +509,8 @@ static Expr *comparison(Parser *p)
 static Expr *negation(Parser *p)
 {
     Span op_at = p->t.at;
-    Expr *e;
-    if (!enter(p)) e = expr_new(p, ENone, op_at);
-    else if (accept(p, TokNot)) e = prefixed(p, OpNot, op_at, negation(p));
-    else e = comparison(p);
+    if (!accept(p, TokNot)) return comparison(p);
+    Expr *e = enter(p) ? prefixed(p, OpNot, op_at, negation(p)) : expr_new(p, ENone, op_at);
     leave(p);
     return e;
 }

@@ -761,8 +761,8 @@ static void resolve_bound(Resolver *r, const Bound *b, const Item *model, const 
 
 static void start_body(Resolver *r)
 {
-    r->changes.n = r->locals.n = r->defs.n = r->names.n = 0;
-    r->unnamed = (Map){ 0 };
+    r->changes.n = r->locals.n = r->defs.n = 0;
+    r->names = r->unnamed = (Map){ 0 };
     r->chain = (Chain){ 0 };
 }
 

@@ -39,7 +39,7 @@ typedef struct Scope {
 typedef struct Change { Local *local; Fact before; } Change;
 typedef struct Loop { const Stmt *stmt; struct Loop *up; } Loop;
 typedef struct Branch { const Stmt *stmt; bool other; const struct Branch *up; } Branch;
-typedef struct Named { const char *text; Span at; const Loop *loop; const Branch *branch; bool turns; } Named;
+typedef struct Named { struct Named *next; Span at; const Loop *loop; const Branch *branch; } Named;
 
 typedef struct Chain { bool open; const Stmt *last, *cut; Span cut_at; bool second; } Chain;
 
@@ -54,7 +54,7 @@ typedef struct Resolver {
     VEC(Change) changes;                /* undone after a branch */
     VEC(Local *) locals;
     VEC(Def *) defs;
-    VEC(Named) names;
+    Map names;                          /* paths of instances and parameters → Named, a list */
     Map unnamed;                        /* model → the first instance without a name */
     const Stmt *stmt;                   /* under way, for suggestions */
     int reads;

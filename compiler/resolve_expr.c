@@ -97,8 +97,9 @@ static const char *nearest_name(const Resolver *r, Name asked)
 
 void unknown_name(Resolver *r, Name n, Span at, bool in_dims)
 {
+    enum { Shown = 50 };
     if (r->quiet) return;
-    const char *near = nearest_name(r, n);
+    const char *near = r->c->errors < Shown ? nearest_name(r, n) : NULL;
     bool symbol = isupper((unsigned char)n[0]);
     if (in_dims && symbol) {
         error_at(r->c, at, "dimension `%s` is not known here: only `in` and a typed assignment introduce one", n);
@@ -282,15 +283,17 @@ void name_instance(Resolver *r, const Path *p, const char *what, const Expr *app
         same_in_every_turn(r, p, text, what, applied);
         return;
     }
-    const char *key = format(c, "%c%s", what[3], text);
-    for (int i = 0; i < r->names.n; i++) {
-        const Named *n = &r->names.at[i];
-        if (strcmp(n->text, key) != 0 || exclusive(n->branch, r->branch) || (turns && n->loop != r->loop)) continue;
+    Name key = name(c, "%c%s", what[3], text);
+    Named *same = map_get(&r->names, key);
+    for (Named *n = same; n; n = n->next) {
+        if (exclusive(n->branch, r->branch) || (turns && n->loop != r->loop)) continue;
         error_at(c, p->at, "two %ss are named `%s`", strchr(what, ' ') + 1, text);
         note_at(c, n->at, "the first is here");
         return;
     }
-    push(c, &r->names, ((Named){ key, p->at, r->loop, r->branch, turns }));
+    Named *n = NEW(c, Named);
+    *n = (Named){ same, p->at, r->loop, r->branch };
+    map_put(c, &r->names, key, n);
 }
 
 /* Does an instance of it hold anything? Known once its text is seen; a recipe that is a parameter counts as nothing. */

@@ -126,10 +126,29 @@ static void run_time_slice(Picked *p, const Pick *k)
     help(p->c, "`%s +: %s`: from %s, %s long", a, length, a, length);
 }
 
+static void run(Picked *p, const Pick *k, Dim size);
+
+/* j : j + 1 has a length although j is a run-time value: the end is the start and a number. */
+static bool counted(Ctx *c, const Pick *k, Pick *out)
+{
+    const Node *def = k->has_b && k->b.kind == VTensor ? k->b.tensor->def : NULL;
+    bool sum = def && def->reduce == NoReduce && def->body->kind == TApply && def->body->fn->id == FnAdd;
+    if (!sum || k->has_s || !k->has_a || k->a.kind != VTensor) return false;
+    const Term *start = def->body->kid[0], *more = def->body->kid[1];
+    if (start->kind == TNumber) { start = def->body->kid[1]; more = def->body->kid[0]; }
+    if (start->kind != TLoad || start->from != k->a.tensor || more->kind != TNumber || more->number < 0) return false;
+    *out = *k;
+    out->kind = SubRun;
+    out->b = (Value){ .kind = VInt, .whole = dim(c, (int64_t)more->number), .at = k->b.at };
+    return true;
+}
+
 static void slice(Picked *p, const Pick *k, Dim size)
 {
     Ctx *c = p->c;
     int64_t step = 1;
+    Pick fixed;
+    if (counted(c, k, &fixed)) { run(p, &fixed, size); return; }
     if ((k->has_a && k->a.kind == VTensor) || (k->has_b && k->b.kind == VTensor)) { run_time_slice(p, k); return; }
     bool ints = (!k->has_a || k->a.kind == VInt) && (!k->has_b || k->b.kind == VInt) && (!k->has_s || k->s.kind == VInt);
     if (!ints || (k->has_s && (!dim_number(k->s.whole, &step) || step == 0 || step < -(1 << 30) || step > 1 << 30))) {

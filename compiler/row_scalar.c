@@ -2,7 +2,6 @@
  *
  * Shapes are aligned at the right and only a written 1 stretches (rule 39); element types do not mix
  * (rules 31, 32). The messages quote what the user wrote on either side. */
-#include <math.h>
 #include <string.h>
 #include "row.h"
 
@@ -70,41 +69,6 @@ static bool list_shape(Ctx *c, const Value *v, Type *t)
     return true;
 }
 
-static void write_number(void *to, int64_t at, Elem e, double v)
-{
-    switch (e) {
-    case Bool: case U8: ((uint8_t *)to)[at] = (uint8_t)v; break;
-    case I8:  ((int8_t *)to)[at] = (int8_t)v; break;
-    case I16: ((int16_t *)to)[at] = (int16_t)v; break;
-    case U16: ((uint16_t *)to)[at] = (uint16_t)v; break;
-    case I32: ((int32_t *)to)[at] = (int32_t)v; break;
-    case U32: ((uint32_t *)to)[at] = (uint32_t)v; break;
-    case I64: ((int64_t *)to)[at] = (int64_t)v; break;
-    case U64: ((uint64_t *)to)[at] = (uint64_t)v; break;
-    case F64: ((double *)to)[at] = v; break;
-    case BF16: {
-        float f = (float)v;
-        uint32_t bits;
-        memcpy(&bits, &f, sizeof bits);
-        if ((bits & 0x7fffffff) <= 0x7f800000) bits += 0x7fff + ((bits >> 16) & 1);
-        ((uint16_t *)to)[at] = (uint16_t)(bits >> 16);
-        break;
-    }
-    case F16: {
-        int power;
-        uint16_t sign = signbit(v) ? 0x8000 : 0, bits;
-        double a = fabs(v), m = frexp(a, &power);
-        if (isnan(v)) bits = 0x7e00;
-        else if (isinf(v) || a >= 65520) bits = 0x7c00;
-        else if (a < 0x1p-14) bits = (uint16_t)nearbyint(a * 0x1p24);
-        else bits = (uint16_t)(nearbyint((m * 2 - 1) * 1024) + (power + 14) * 1024);
-        ((uint16_t *)to)[at] = sign | bits;
-        break;
-    }
-    default: ((float *)to)[at] = (float)v;
-    }
-}
-
 static bool write_list(Ctx *c, const Value *v, Elem e, void *to, int64_t *at)
 {
     int64_t n;
@@ -123,7 +87,7 @@ static bool write_list(Ctx *c, const Value *v, Elem e, void *to, int64_t *at)
     Fault fault;
     int which;
     if (e != Bool && !fn_term(c, fn(FnEq), NoElem, pair, 2, &fault, &which)) return false;
-    write_number(to, (*at)++, e, number);
+    elem_store(e, (char *)to + (*at)++ * elem_bytes(c, e), number);
     return true;
 }
 

@@ -99,12 +99,13 @@ int row_parts(Row *r, Expr *e, int seq, Part *out)
 {
     Name n = index_of(e);
     int count_ = 0;
-    if (n) {
+    Dim size;
+    if (n && (e->kind != EName || !scope_find(r->scope, n))) {
         out[0] = (Part){ .name = n, .seq = seq, .bound = e->kind == EBinary ? e->kid[1] : NULL };
         return 1;
     }
-    if (e->kind == EInt) {
-        out[0] = (Part){ .fixed = dim(r->c, e->whole), .seq = Plain };
+    if (e->kind != EGroup && row_size(r, e, seq, &size)) {     /* in a type: float[N, 4] */
+        out[0] = (Part){ .fixed = size, .seq = Plain };
         return 1;
     }
     if (e->kind != EGroup) {
@@ -354,7 +355,7 @@ static void left_axis(Row *r, Expr *e, int seq, Axis *axis)
     for (int k = 0; k < n && !r->bad; k++) {
         RowIndex *i = p[k].name ? row_index_find(r, p[k].name, p[k].seq) : NULL;
         Dim size;
-        if (!p[k].name) { row_error(r, e->at, "%s: an axis needs an index: `i < %s`", r->decl->name, dim_text(r->c, p[k].fixed)); return; }
+        if (!p[k].name) { axis->index[axis->n++] = index_new(r->c, intern(r->c, "i", 1), p[k].fixed); continue; }
         if (!i) {
             if (!p[k].bound || !row_size(r, p[k].bound, p[k].seq, &size)) {
                 row_error(r, e->at, "%s: the size of `%s` is not known here; write `%s < …`", r->decl->name, p[k].name, p[k].name);

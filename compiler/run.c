@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 typedef struct Inputs { VEC(Array) array; } Inputs;       /* array.name: the terminal */
 
@@ -186,7 +185,8 @@ static bool have_weights(Ctx *c, const Program *p) {
 }
 
 static bool write_outputs(Ctx *c, const Graph *g, const int64_t *size, const Map *env) {
-    mkdir(c->opt.out, 0777);            // one that is there is good, and npy_write reports one that cannot be made
+    if (!make_folder(c, c->opt.out))
+        return false;
     for (int i = 0; i < g->output.n; i++) {
         const Terminal *t = &g->output.at[i];
         const Type *type = &t->tensor->type;

@@ -444,6 +444,7 @@ static void assign_names(Act *a, const Ref *left, int nleft, Value *v, int n, Sp
     bool silent = n >= 1 && v[0].kind == VPoison;
     if (!spread(&v, &n, nleft) && !silent) {
         int found = n == 1 && v[0].kind == VList ? v[0].n : n;
+        if (nleft > 1) at = span_join(left[0].at, left[nleft - 1].at);
         error_at(c, at, "%d name%s for %s", nleft, nleft == 1 ? "" : "s", values_text(c, found));
         silent = true;
     }

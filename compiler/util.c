@@ -5,6 +5,7 @@
  * holds one copy of each spelling, and equal names are equal pointers. */
 #include "compiler.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -122,6 +123,7 @@ Name intern(Ctx *c, const char *s, size_t n)
 
 static char *format_list(Ctx *c, const char *fmt, va_list args)
 {
+    assert(fmt);
     va_list again;
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, fmt, again);

@@ -423,7 +423,8 @@ static void print_routine(const Interface *f, Emit *e, const Routine *r, Message
     for (int i = 0; i < r->step.n; i++) {
         const Step *step = &r->step.at[i];
         if (step->path && (i == 0 || r->step.at[i - 1].path != step->path)) {
-            emit_blank(e);
+            if (i || r->place.n)
+                emit_blank(e);
             if (*step->path)
                 emit(e, "// %s", step->path);
         }
