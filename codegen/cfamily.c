@@ -69,6 +69,16 @@ static char *shapes(Ctx *c, const Kernel *k) {
     return format(c, "%s -> %s", in.s, out.s ? out.s : "");
 }
 
+/* "; scratch sum[512], row[512]", or "" */
+static char *scratch_shapes(Ctx *c, const Kernel *k) {
+    Text out = {0};
+    text_add(c, &out, "%s", "");
+    for (int i = 0; i < k->formal.n; i++)
+        if (kernel_role(k, i) == RoleScratch)
+            text_add(c, &out, "%s%s%s", out.n ? ", " : "; scratch ", k->formal.at[i]->name, bracketed(c, k->formal.at[i], 0));
+    return out.s;
+}
+
 static char *count(Ctx *c, int64_t n, const char *one) {
     static const struct { double unit; const char *name; } units[] = {
         { 1e9, "G" }, { 1e6, "M" }, { 1e3, "k" },
@@ -83,7 +93,7 @@ static void print_heading(Emit *e, const Kernel *k) {
     Text text = {0};
     for (int i = 0; i < k->heading.n; i++)
         text_add(e->c, &text, "%s\n", k->heading.at[i]);
-    text_add(e->c, &text, "%s\n", shapes(e->c, k));
+    text_add(e->c, &text, "%s%s\n", shapes(e->c, k), scratch_shapes(e->c, k));
     text_add(e->c, &text, "%s, %s%s", count(e->c, k->flops, k->flops < 1000 ? "operations" : " operations"),
              count(e->c, k->bytes, k->bytes < 1000 ? "bytes" : "B"), k->size.n ? " at most" : "");
     emit_comment(e, text.s);

@@ -26,7 +26,8 @@ typedef struct Bunches { VEC(Bunch *) bunch; const Graph *graph; } Bunches;
 Bunches *fuse(Ctx *c, const Graph *g);
 void     bunches_print(Ctx *c, const Bunches *b, FILE *to);
 
-/* ---- loops: lower.c, loops.c, schedule.c ---------------------------------------------------------- */
+/* ---- loops: lower.c (with nest.c, merge.c, kernel.c, naming.c), schedule.c (with lanes.c, jam.c), plan.c ----
+ * What those share with one another, and loops.c and linear.c, is in loops.h. */
 
 /* Ten kinds, no more. Terms inside speak of tensors of kind TFormal (parameters of the kernel), TLocal
  * (a scalar variable: rank 0, or a small array of constant size) and TScratch (a row kept in the arena, a parameter too). */
@@ -67,13 +68,15 @@ typedef enum Role { RoleIn, RoleOut, RoleInOut, RoleScratch, RoleValue } Role;
 typedef struct Kernel {
     Name name;                          /* "conv_relu_1x16x32x32_k3x3x3": what it computes and its shapes */
     VEC(const char *) heading;          /* the operator lines it fuses, one each, in order, no repeats */
-    VEC(Tensor *) formal;               /* TFormal and TScratch, in order of parameters: inputs, outputs, scratch */
+    VEC(Tensor *) formal;               /* TFormal and TScratch, in order of parameters: inputs, numbers, states written,
+                                           outputs, scratch */
     VEC(Role) role;                     /* one a formal: see kernel_role */
     VEC(Symbol *) size;                 /* sizes that vary, parameters after the tensors */
     VEC(Index *) outer;                 /* for the class: what it is parallel over */
     Loop *body;
     int64_t flops, bytes;               /* at the bound */
-    bool aliased;                       /* some step passes one buffer twice (in place): no `restrict` */
+    bool aliased;                       /* set by plan: some step writes its output over an input, at the same
+                                           positions (in place): no `restrict` */
     char *key;                          /* canonical text: equality and determinism hang on it */
 } Kernel;
 

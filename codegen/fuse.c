@@ -80,7 +80,7 @@ static Term *without_invariants(Invariant *v, Term *t)
 
 static bool has_inner(Ctx *c, const Bunch *b, const Node *n)
 {
-    Indices all = {0};
+    Indices all = ON_STACK(Index *, 16);
     node_axes(c, n, &all);
     return all.n > b->nouter || n->nbind > 0;
 }
@@ -106,8 +106,8 @@ static void hoist(Ctx *c, Bunch *b)
 
 static void rename_outer(Ctx *c, const Bunch *b, Node *n)
 {
-    Indices own = {0};
-    Terms_ to = {0};
+    Indices own = ON_STACK(Index *, 16);
+    Terms_ to = ON_STACK(Term *, 16);
     node_axes(c, n, &own);
     for (int i = 0; i < b->nouter; i++)
         push(c, &to, term_index(c, b->outer[i]));
@@ -125,7 +125,7 @@ static void rename_outer(Ctx *c, const Bunch *b, Node *n)
 static Bunch *bunch_of(Ctx *c, const Cluster *g)
 {
     Bunch *b = NEW(c, Bunch);
-    Indices first = {0};
+    Indices first = ON_STACK(Index *, 16);
     node_axes(c, g->node.at[0], &first);
     b->nouter = g->nouter;
     b->outer = NEWN(c, Index *, g->nouter + 1);
@@ -158,39 +158,72 @@ Bunches *fuse(Ctx *c, const Graph *g)
 
 static const char *const reduce_word[] = {"", "sum", "prod", "max", "min", "any", "all", "argmax", "argmin"};
 
-static void print_axes(const Node *n, FILE *to)
+/* What a term calls things here: tensors by their paths, indices of one name by its repetition: k, k2, k3. */
+typedef struct Show { Ctx *c; FILE *to; Map names; } Show;
+
+static void name_reads(Show *s, const Node *n)
 {
-    for (int a = 0; a < n->naxis; a++) {
-        const Axis *x = &n->axis[a];
-        fprintf(to, "%s%s", a ? ", " : "", x->n > 1 ? "(" : x->n ? "" : "0");
-        for (int k = 0; k < x->n; k++)
-            fprintf(to, "%s%s", k ? ", " : "", x->index[k]->name);
-        fprintf(to, "%s", x->n > 1 ? ")" : "");
+    Loads loads = ON_STACK(const Term *, 16);
+    node_loads(s->c, n, &loads);
+    for (int i = 0; i < loads.n; i++) {
+        Tensor *t = loads.at[i]->from;
+        map_put(s->c, &s->names, t, (void *)(uintptr_t)(t->path && *t->path ? t->path : t->name));
     }
 }
 
-static void print_node(Ctx *c, const Node *n, FILE *to)
+static void name_indices(Show *s, const Node *n)
 {
-    fprintf(to, "    %s[", n->out->path ? n->out->path : n->out->name);
-    print_axes(n, to);
-    fprintf(to, "]");
-    for (int i = 0; n->at && i < n->out->type.rank; i++)
-        fprintf(to, "%s%s", i ? ", " : " at [", term_text(c, n->at[i]));
-    fprintf(to, "%s = ", n->at ? "]" : "");
-    if (n->reduce)
-        fprintf(to, "%s(", reduce_word[n->reduce]);
+    Indices all = ON_STACK(Index *, 16);
+    node_axes(s->c, n, &all);
     for (int i = 0; i < n->nbind; i++)
-        fprintf(to, "%s%s", i ? ", " : "", n->bind[i]->name);
+        push(s->c, &all, n->bind[i]);
+    for (int i = 0; i < all.n; i++) {
+        int same = 1;
+        for (int k = 0; k < i; k++)
+            same += all.at[k]->name == all.at[i]->name;
+        Name as = same == 1 ? all.at[i]->name : name(s->c, "%s%d", all.at[i]->name, same);
+        map_put(s->c, &s->names, all.at[i], (void *)(uintptr_t)as);
+    }
+}
+
+static const char *text_of(Show *s, const Term *t) { return term_text_named(s->c, t, &s->names); }
+
+static void print_axes(Show *s, const Node *n)
+{
+    for (int a = 0; a < n->naxis; a++) {
+        const Axis *x = &n->axis[a];
+        fprintf(s->to, "%s%s", a ? ", " : "", x->n > 1 ? "(" : x->n ? "" : "0");
+        for (int k = 0; k < x->n; k++)
+            fprintf(s->to, "%s%s", k ? ", " : "", (Name)map_get(&s->names, x->index[k]));
+        fprintf(s->to, "%s", x->n > 1 ? ")" : "");
+    }
+}
+
+static void print_node(Show *s, const Node *n)
+{
+    name_reads(s, n);
+    name_indices(s, n);
+    fprintf(s->to, "    %s[", n->out->path && *n->out->path ? n->out->path : n->out->name);
+    print_axes(s, n);
+    fprintf(s->to, "]");
+    for (int i = 0; n->at && i < n->out->type.rank; i++)
+        fprintf(s->to, "%s%s", i ? ", " : " at [", text_of(s, n->at[i]));
+    fprintf(s->to, "%s = ", n->at ? "]" : "");
+    if (n->reduce)
+        fprintf(s->to, "%s(", reduce_word[n->reduce]);
+    for (int i = 0; i < n->nbind; i++)
+        fprintf(s->to, "%s%s < %s", i ? ", " : "", (Name)map_get(&s->names, n->bind[i]), dim_text(s->c, n->bind[i]->size));
     for (int i = 0; n->reduce && i < n->ncond; i++)
-        fprintf(to, ", %s", term_text(c, n->cond[i]));
-    fprintf(to, "%s%s%s", n->reduce ? ": " : "", term_text(c, n->body), n->reduce ? ")" : "");
+        fprintf(s->to, ", %s", text_of(s, n->cond[i]));
+    fprintf(s->to, "%s%s%s", n->reduce ? ": " : "", text_of(s, n->body), n->reduce ? ")" : "");
     for (int i = 0; !n->reduce && i < n->ncond; i++)
-        fprintf(to, "%s%s", i ? ", " : " where ", term_text(c, n->cond[i]));
-    fprintf(to, "\n");
+        fprintf(s->to, "%s%s", i ? ", " : " where ", text_of(s, n->cond[i]));
+    fprintf(s->to, "\n");
 }
 
 void bunches_print(Ctx *c, const Bunches *b, FILE *to)
 {
+    Show s = {.c = c, .to = to};
     fprintf(to, "entry %s\n", b->graph->name ? b->graph->name : "");
     for (int i = 0; i < b->bunch.n; i++) {
         const Bunch *one = b->bunch.at[i];
@@ -199,6 +232,6 @@ void bunches_print(Ctx *c, const Bunches *b, FILE *to)
             fprintf(to, "%s%s < %s", k ? ", " : "", one->outer[k]->name, dim_text(c, one->outer[k]->size));
         fprintf(to, "]\n");
         for (int k = 0; k < one->node.n; k++)
-            print_node(c, one->node.at[k], to);
+            print_node(&s, one->node.at[k]);
     }
 }

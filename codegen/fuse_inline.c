@@ -7,8 +7,9 @@ int aligned(Ctx *c, const Node *n, const Node *p, const Term *load)
 {
     if (p->at || load->outside)
         return 0;
-    Indices own = {0}, mine = {0};
-    Terms_ to = {0};
+    Indices own = ON_STACK(Index *, 16);
+    Indices mine = ON_STACK(Index *, 16);
+    Terms_ to = ON_STACK(Term *, 16);
     load_indices(c, p, load, &own, &to);
     node_axes(c, n, &mine);
     int k = 0;
@@ -20,7 +21,7 @@ int aligned(Ctx *c, const Node *n, const Node *p, const Term *load)
 
 static int rank_of(Ctx *c, const Node *n)
 {
-    Indices all = {0};
+    Indices all = ON_STACK(Index *, 16);
     node_axes(c, n, &all);
     return all.n;
 }
@@ -34,7 +35,7 @@ static bool aligned_fully(Ctx *c, const Node *n, const Node *p, const Term *load
 /* May p become what a reduction does with its result? */
 static bool ends_reduction(Ctx *c, const Uses *u, const Node *p)
 {
-    Loads loads = {0};
+    Loads loads = ON_STACK(const Term *, 16);
     node_loads(c, p, &loads);
     for (int i = 0; i < loads.n; i++) {
         const Use *use = use_of(u, loads.at[i]->from);
@@ -69,7 +70,7 @@ static Reads reads_of(Ctx *c, const Uses *u, const Node *p)
     double elements = node_turns(c, p, false), evaluations = 0;
     for (int i = 0; i < use->reader.n; i++) {
         const Node *r = use->reader.at[i];
-        Loads loads = {0};
+        Loads loads = ON_STACK(const Term *, 16);
         node_loads(c, r, &loads);
         for (int k = 0; k < loads.n; k++) {
             if (loads.at[k]->from != p->out)

@@ -16,7 +16,7 @@ typedef struct Join {
 
 static int rank_of(Ctx *c, const Node *n)
 {
-    Indices all = {0};
+    Indices all = ON_STACK(Index *, 16);
     node_axes(c, n, &all);
     return all.n;
 }
@@ -39,7 +39,7 @@ static const Node *made_in(const Join *j, const Cluster *b, const Tensor *t)
 /* The loops that n can share with b: as far as all its reads of what b makes are aligned. */
 static int shared(const Join *j, const Node *n, const Cluster *b, bool *fully)
 {
-    Loads loads = {0};
+    Loads loads = ON_STACK(const Term *, 16);
     int least = b->nouter, rank = rank_of(j->c, n);
     *fully = true;
     node_loads(j->c, n, &loads);
@@ -78,15 +78,15 @@ static bool alike(const Term *x, const Indices *a, const Term *y, const Indices 
 /* Reductions of one call along the same rows, neither of which reads the other: two sums over x. */
 static bool siblings(const Join *j, const Node *n, const Cluster *b)
 {
-    Indices mine = {0};
-    Loads loads = {0};
+    Indices mine = ON_STACK(Index *, 16);
+    Loads loads = ON_STACK(const Term *, 16);
     node_axes(j->c, n, &mine);
     node_loads(j->c, n, &loads);
     if (mine.n < b->nouter || !n->reduce)
         return false;
     for (int i = 0; i < b->node.n; i++) {
-        Indices theirs = {0};
-        Loads reads = {0};
+        Indices theirs = ON_STACK(Index *, 16);
+        Loads reads = ON_STACK(const Term *, 16);
         node_axes(j->c, b->node.at[i], &theirs);
         node_loads(j->c, b->node.at[i], &reads);
         for (int x = 0; x < loads.n; x++)
@@ -150,7 +150,7 @@ static void add_cluster(Ctx *c, ClusterList *to, Cluster *b)
 static ClusterList needed(const Join *j, const Node *n)
 {
     ClusterList list = {0};
-    Loads loads = {0};
+    Loads loads = ON_STACK(const Term *, 16);
     node_loads(j->c, n, &loads);
     for (int i = 0; i < loads.n; i++) {
         Cluster *b = map_get(&j->clusters->of, loads.at[i]->from);
@@ -187,7 +187,7 @@ static bool state_apart(const Join *j, const Cluster *b, const Node *n)
         return true;
     const Tensor *old = n->out->before;
     for (int i = 0; i < b->node.n; i++) {
-        Loads loads = {0};
+        Loads loads = ON_STACK(const Term *, 16);
         node_loads(j->c, b->node.at[i], &loads);
         for (int k = 0; k < loads.n; k++)
             if (loads.at[k]->from == old)

@@ -46,10 +46,10 @@ static bool stores_apart(Ctx *c, const Loop *row, Index *outer) {
     return true;
 }
 
-static int turns(const Loop *l, int depth) {
+static int turns(const Loop *l) {
     if (l->step || l->lo || l->hi->kind != TNumber) return 0;
     int64_t n = (int64_t)l->hi->number;
-    for (int r = depth > 1 ? 4 : 2; r > 1; r /= 2)
+    for (int r = 4; r > 1; r /= 2)
         if (n % r == 0) return r;
     return 0;
 }
@@ -88,16 +88,16 @@ static void jam_turns(Ctx *c, Loop *outer, Loop *row, int n) {
 /* needs: a loop. gives: true if it is now, or a loop under it is, taken several turns at a time. */
 bool jam(Ctx *c, Loop *l) {
     Loop *chain[2 * MaxRank];
-    int n = 0, depth;
+    int n = 0;
     for (; l->kind == LFor && n < 2 * MaxRank; l = l->kid[0]) {
         chain[n++] = l;
         if (l->n != 1) break;
     }
-    if (n < 2 || !row_fits(c, chain[n - 1], &depth)) return false;
+    if (n < 2 || !row_fits(c, chain[n - 1])) return false;
     Loop *row = chain[n - 1];
     for (int i = n - 2; i >= 0; i--) {
         Sharing s = { .c = c, .row = row->index, .outer = chain[i]->index, .shared = true };
-        int many = turns(chain[i], depth);
+        int many = turns(chain[i]);
         see_sums(row, &s);
         if (!many || !s.shared || !s.moves || bounds_use(chain[i], s.outer) || !stores_apart(c, row, s.outer)) continue;
         jam_turns(c, chain[i], row, many);

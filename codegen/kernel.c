@@ -57,24 +57,17 @@ static void add_formal(Formals *f, Tensor *t, const Term *load, Role role) {
         type.dim[i] = extent(c, whole, i);
     Name n = c_word(c, scratch ? t->name : formal_word(whole, load));
     Tensor *made = tensor(c, scratch ? TScratch : TFormal, n, n, &type, (Span){0});
-    made->by_value = t->kind == TInput && type.rank == 0;
+    made->by_value = role == RoleValue;
     push(c, &f->tensor, whole);
     push(c, &f->formal, made);
-    push(c, &f->role, made->by_value ? RoleValue : role);
+    push(c, &f->role, role);
 }
 
 typedef struct Use { Formals *f; Role role; const Loop *body; } Use;
 
-static bool is_written(const Loop *l, const Tensor *t) {
-    if (l->to && storage_of(l->to) == storage_of(t)) return true;
-    for (int i = 0; i < l->n; i++)
-        if (is_written(l->kid[i], t)) return true;
-    return false;
-}
-
 static Role role_of(const Loop *body, const Tensor *t) {
     if (t->kind == TScratch) return RoleScratch;
-    if (!is_written(body, t)) return RoleIn;
+    if (!is_written(body, t)) return t->kind == TInput && t->type.rank == 0 ? RoleValue : RoleIn;
     return t->kind == TState ? RoleInOut : RoleOut;
 }
 
@@ -117,8 +110,8 @@ static void store_formals(const Formals *f, Loop *l) {
 }
 
 static void make_formals(Formals *f, Loop *body) {
-    static const Role order[] = { RoleIn, RoleInOut, RoleOut, RoleScratch };
-    for (int i = 0; i < 4; i++)
+    static const Role order[] = { RoleIn, RoleValue, RoleInOut, RoleOut, RoleScratch };
+    for (int i = 0; i < 5; i++)
         see(&(Use){ f, order[i], body }, body);
     loop_map(f->c, body, to_formal, f);
     store_formals(f, body);

@@ -8,7 +8,7 @@
  *     float sum = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
  *
  * A row of results, where the result's axis is the one that lies together, keeps one sum for each of eight
- * (four under several loops, which is what stays in registers). Where the bounds of the inner loops vary with that
+ * (four under several loops, or of several sums: that is what stays in registers). Where the bounds of the inner loops vary with that
  * axis, at the edges of a padded convolution, those columns are computed one by one, and the rest without
  * bounds. The last tile begins earlier rather than being shorter: it writes some results twice, the same.
  *
@@ -33,9 +33,9 @@ static void see_load(void *with, Tensor *t, Term *const *at, int nat, bool write
     int64_t outer = 0, last = stride_in(r->c, at[nat - 1], r->index, &known);
     for (int i = 0; i < nat - 1; i++)
         outer |= stride_in(r->c, at[i], r->index, &known);
-    if (!known || outer) r->other++;
-    else if (last == 0) r->still++;
-    else if (last == 1) r->contiguous++;
+    if (!known) r->other++;
+    else if (last == 0 && outer == 0) r->still++;
+    else if (last == 1 && outer == 0) r->contiguous++;
     else r->strided++;
 }
 
@@ -134,13 +134,58 @@ static int start_of(const Loop *seq, int at, const Tensor *sum) {
     return -1;
 }
 
+/* The lanes of a short row: tiles, then what is left added to the first of them. */
+static void fill_lanes(Ctx *c, Loop *in, const Loop *l, Tensor *s, int lanes) {
+    int64_t n = (int64_t)l->hi->number, done = n / lanes * lanes;
+    Loop *tiles = in, *whole_lanes = lane_loop(c, lanes), *few;
+    Term *position = term_index(c, whole_lanes->index);
+    if (done > lanes) {
+        tiles = loop_for(c, index_new(c, l->index->name, l->index->size), NULL, whole(c, done));
+        tiles->step = lanes;
+        position = add(c, term_index(c, tiles->index), position);
+        loop_add(c, in, tiles);
+    }
+    loop_add(c, tiles, whole_lanes);
+    loop_add(c, whole_lanes, loop_copy(c, l->kid[0]));
+    loop_replace_local(c, whole_lanes, l->kid[0]->to, lane(c, s, term_index(c, whole_lanes->index)));
+    loop_replace_index(c, whole_lanes, l->index, position);
+    if (done == n) return;
+    few = lane_loop(c, (int)(n - done));
+    loop_add(c, few, loop_copy(c, l->kid[0]));
+    loop_replace_local(c, few, l->kid[0]->to, lane(c, s, term_index(c, few->index)));
+    loop_replace_index(c, few, l->index, add(c, whole(c, done), term_index(c, few->index)));
+    loop_add(c, in, few);
+}
+
+/* A dot product under other loops of the same sum: the lanes are kept over all of them. */
+static bool nested_dot(Ctx *c, Loop *seq, int at) {
+    Loop *l = seq->kid[at], *up = NULL;
+    while (l->kind == LFor && l->n == 1 && l->kid[0]->n) {
+        up = l;
+        l = l->kid[0];
+    }
+    int lanes;
+    if (!up || l->n != 1 || !fits_dot(c, l, &lanes) || l->hi->kind != TNumber) return false;
+    int64_t n = (int64_t)l->hi->number;
+    if (n < 4) return false;
+    if (n % 8 == 0) lanes = 8;
+    int start = start_of(seq, at, l->kid[0]->to);
+    if (start < 0 || seq->kid[start]->value->kind != TNumber || seq->kid[start]->value->number != 0) return false;
+    Tensor *sum = l->kid[0]->to, *s = lanes_new(c, sum, lanes);
+    loop_remove(up, 0);
+    fill_lanes(c, up, l, s, lanes);
+    loop_insert(c, seq, at + 1, loop_let(c, sum, lane_sum(c, s, 0, 1, lanes)));
+    seq->kid[start] = loop_let(c, s, NULL);
+    return true;
+}
+
 /* needs: kid `at` of seq. gives: true if it was a dot product and now adds in lanes. */
 bool lanes_dot(Ctx *c, Loop *seq, int at) {
     Loop *l = seq->kid[at];
     int lanes;
     Term *end, *from;
+    if (nested_dot(c, seq, at)) return true;
     if (!fits_dot(c, l, &lanes)) return false;
-    if (lanes < 8 && start_of(seq, at, l->kid[0]->to) < 0) return false;     // a short row of a longer sum
     cut(c, l, lanes, &end, &from);
     Index *tile = index_new(c, l->index->name, l->index->size);
     bool once = end->kind == TNumber && end->number == lanes;     // a single tile needs no loop over tiles
@@ -284,7 +329,7 @@ static bool fits_row(Row *r) {
     Loop *l = r->loop;
     int64_t n;
     if (l->kind != LFor || l->step || l->lo || !number_of(l->hi, &n)) return false;
-    int sums = 0, stores = 0;
+    int starts = 0, sums = 0, stores = 0;
     r->from = 0;
     r->to = n;
     for (int i = 0; i < l->n; i++) {
@@ -292,7 +337,7 @@ static bool fits_row(Row *r) {
             if (stores || !fits_under(r, l->kid[i], 0)) return false;
             sums++;
         } else if (is_start(l->kid[i]) && !stores) {
-            continue;
+            starts++;
         } else if (fits_store(r, l->kid[i])) {
             stores++;
         } else {
@@ -304,16 +349,14 @@ static bool fits_row(Row *r) {
     loop_accesses(l, see_again, &s);
     r->again = s.again;
     int64_t room = r->to - r->from;
-    r->lanes = r->depth > 1 || room < 8 ? 4 : 8;
+    r->lanes = r->depth > 1 || starts > 1 || room < 8 ? 4 : 8;
     return room >= r->lanes && !(r->again && room % r->lanes);
 }
 
-/* For jam.c: would the loop become rows, and under how many loops stand its sums? Nothing it stores may be read. */
-bool row_fits(Ctx *c, Loop *l, int *depth) {
+/* For jam.c: would the loop become rows? Nothing it stores may be read. */
+bool row_fits(Ctx *c, Loop *l) {
     Row r = { .c = c, .loop = l, .index = l->index };
-    bool fits = l->index && fits_row(&r);
-    *depth = r.depth;
-    return fits && !r.again;
+    return l->index && fits_row(&r) && !r.again;
 }
 
 /* One column, or a few, as they were. */

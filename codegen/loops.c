@@ -216,6 +216,14 @@ Tensor *storage_of(const Tensor *t) {
     return (Tensor *)t;
 }
 
+/* Is it, or an older version of it, stored in here? */
+bool is_written(const Loop *l, const Tensor *t) {
+    if (l->to && storage_of(l->to) == storage_of(t)) return true;
+    for (int i = 0; i < l->n; i++)
+        if (is_written(l->kid[i], t)) return true;
+    return false;
+}
+
 /* ---- text */
 
 static const char *const reduce_word[] = {

@@ -37,6 +37,7 @@ void    loop_refresh(Ctx *c, Loop *l);                        /* of a copy: indi
 typedef void Visit(void *with, Tensor *t, Term *const *at, int nat, bool write);
 void    loop_accesses(const Loop *l, Visit *visit, void *with);      /* in order of the text */
 void    term_accesses(const Term *t, Visit *visit, void *with);
+bool    is_written(const Loop *l, const Tensor *t);
 Tensor *storage_of(const Tensor *t);                          /* of a state: version 0 */
 
 /* nest.c: one node as loops over fresh indices, still over the graph's tensors. */
@@ -56,7 +57,7 @@ void    kernel_outer(Ctx *c, Kernel *k);                      /* after its loops
 /* lanes.c: two forms in which a C compiler finds vector instructions. */
 bool    lanes_dot(Ctx *c, Loop *seq, int at);                 /* a sum along contiguous operands, in partial sums */
 bool    lanes_row(Ctx *c, Loop *seq, int at);                 /* a row of results at a time */
-bool    row_fits(Ctx *c, Loop *l, int *depth);
+bool    row_fits(Ctx *c, Loop *l);
 
 /* jam.c */
 bool    jam(Ctx *c, Loop *l);                                 /* several turns of an outer loop side by side */

@@ -205,6 +205,67 @@ static void localise(Draft *d) {
     }
 }
 
+/* ---- what is read in part is computed in part */
+
+typedef struct Part {
+    Ctx *c;
+    const Tensor *of;
+    const Term *stored, *read;          /* the index of the loop that stores, of the one that reads */
+    Term *const *at;                    /* where it is stored */
+    int axis, reads, strays;
+} Part;
+
+static void find_axis(void *with, Tensor *t, Term *const *at, int nat, bool write) {
+    Part *p = with;
+    for (int i = 0; i < nat && t == p->of && write; i++)
+        if (at[i] == p->stored) p->axis = i;
+}
+
+static void see_part(void *with, Tensor *t, Term *const *at, int nat, bool write) {
+    Part *p = with;
+    if (t != p->of || write || nat == 0) return;
+    p->reads++;
+    p->strays += at[p->axis] != p->read;
+}
+
+static bool made_here(const Draft *d, const Term *t) {
+    if (!t) return false;
+    for (int i = 0; i < d->bunch->node.n && t->kind == TLoad; i++)
+        if (storage_of(d->bunch->node.at[i]->out) == storage_of(t->from)) return true;
+    for (int i = 0; i < t->n; i++)
+        if (made_here(d, t->kid[i])) return true;
+    return false;
+}
+
+/* If all loops that read a row run over the same part of it, the loop that makes it does so too: scores of
+ * positions past the length are never computed. */
+static void narrow(Draft *d, Loop *seq, const Tensor *t) {
+    Ctx *c = d->c;
+    const Loop *like = NULL;
+    Loop *maker = NULL;
+    Part p = { .c = c, .of = t, .axis = -1 };
+    for (int i = 0; i < seq->n; i++) {
+        Loop *l = seq->kid[i];
+        if (!maker && is_written(l, t)) {
+            if (l->kind != LFor || l->lo || !is_size(l->hi, l->index->size)) return;
+            maker = l;
+            p.stored = term_index(c, l->index);
+            loop_accesses(l, find_axis, &p);
+            if (p.axis < 0) return;
+            continue;
+        }
+        if (!maker) continue;
+        p.reads = p.strays = 0;
+        p.read = l->kind == LFor ? term_index(c, l->index) : NULL;
+        loop_accesses(l, see_part, &p);
+        if (p.strays || (p.reads && like && (l->lo != like->lo || l->hi != like->hi))) return;
+        if (p.reads) like = l;
+    }
+    if (!like || made_here(d, like->lo) || made_here(d, like->hi)) return;
+    maker->lo = like->lo;
+    maker->hi = like->hi;
+}
+
 /* ---- one bunch */
 
 static void open_outer(Draft *d, Loop **in) {
@@ -233,6 +294,8 @@ static void draft(Draft *d) {
     open_outer(d, &in);
     for (int i = 0; i < d->bunch->node.n; i++)
         if (!node_empty(d->bunch->node.at[i])) nest(c, d->bunch->node.at[i], &d->outer, in);
+    for (int i = d->bunch->node.n - 1; i >= 0; i--)
+        if (is_inner(d, d->bunch->node.at[i]->out)) narrow(d, in, d->bunch->node.at[i]->out);
     loops_merge(c, d->body);
     localise(d);
 }

@@ -105,17 +105,42 @@ Name kernel_word(Ctx *c, const Bunch *b) {
 }
 
 /* The shapes of the inputs: of the first, or of all. */
-static Name with_inputs(Ctx *c, const Kernel *k, bool all) {
+static Name with_inputs(Ctx *c, const Kernel *k, Name word, bool all) {
     Text t = {0};
-    text_add(c, &t, "%s_from", k->name);
-    for (int i = 0, seen = 0; i < k->formal.n && (all || !seen); i++) {
+    text_add(c, &t, "%s%s", word, all ? "_and" : "_from");
+    for (int i = 0, seen = 0; i < k->formal.n && (all || !seen); i++) {        // the first, or the others
         const Type *type = &k->formal.at[i]->type;
-        if (k->role.at[i] != RoleIn || !type->rank) continue;
+        if (k->role.at[i] != RoleIn || !type->rank || (seen++ == 0 && all)) continue;
         for (int d = 0; d < type->rank; d++)
             add_dim(c, &t, d ? "x" : "_", type->dim[d]);
         if (elem_storage(c, type->elem) != F32) text_add(c, &t, "_%s", elem_name(elem_storage(c, type->elem)));
-        seen++;
     }
+    return name(c, "%s", t.s);
+}
+
+static void add_words(Ctx *c, Text *text, Map *seen, const Term *t) {
+    if (!t) return;
+    if (t->kind == TApply && t->fn->id == FnExtern && t->fn->word) {
+        Name n = name(c, "%s", t->fn->word);
+        if (!map_get(seen, n)) text_add(c, text, "_%s", n);
+        map_put(c, seen, n, text);
+    }
+    for (int i = 0; i < t->n; i++)
+        add_words(c, text, seen, t->kid[i]);
+}
+
+static void add_calls(Ctx *c, Text *text, Map *seen, const Loop *l) {
+    add_words(c, text, seen, l->value);
+    for (int i = 0; i < l->n; i++)
+        add_calls(c, text, seen, l->kid[i]);
+}
+
+/* What tells cos and sin of the same shape apart. */
+static Name with_calls(Ctx *c, const Kernel *k) {
+    Text t = {0};
+    Map seen = {0};
+    text_add(c, &t, "%s", k->name);
+    add_calls(c, &t, &seen, k->body);
     return name(c, "%s", t.s);
 }
 
@@ -137,9 +162,12 @@ void kernel_names(Ctx *c, Code *code) {
     Name *names = NEWN(c, Name, n + 1), *more = NEWN(c, Name, n + 1);
     for (int i = 0; i < n; i++)
         names[i] = code->kernel.at[i]->name;
-    for (int all = 0; all < 2; all++) {
-        for (int i = 0; i < n; i++)
-            more[i] = is_shared(code, i, names) ? with_inputs(c, code->kernel.at[i], all) : names[i];
+    for (int pass = 0; pass < 3; pass++) {
+        for (int i = 0; i < n; i++) {
+            const Kernel *k = code->kernel.at[i];
+            bool shared = is_shared(code, i, names);
+            more[i] = !shared ? names[i] : pass == 0 ? with_calls(c, k) : with_inputs(c, k, names[i], pass == 2);
+        }
         memcpy(names, more, sizeof *names * (size_t)n);
     }
     Map used = {0};

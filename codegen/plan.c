@@ -15,6 +15,8 @@
 
 enum { Alignment = 64, MostTrials = 400, MostWork = 20000000, MostNodes = 200000 };
 
+static const int64_t too_much = INT64_C(1) << 47;      /* sums of thousands of it still fit */
+
 typedef struct Piece {                   /* one or, written in place, several tensors */
     int64_t bytes, offset;
     int first, last, id;
@@ -40,7 +42,7 @@ static bool is_output(const Graph *g, const Tensor *t) {
 }
 
 static int64_t round_up(int64_t n) {
-    return n > INT64_MAX - Alignment ? INT64_MAX : (n + Alignment - 1) / Alignment * Alignment;
+    return (n + Alignment - 1) / Alignment * Alignment;
 }
 
 static int64_t bytes_of(Ctx *c, const Tensor *t) {
@@ -49,7 +51,7 @@ static int64_t bytes_of(Ctx *c, const Tensor *t) {
         int64_t lo, hi;
         dim_bounds(c, extent(c, t, i), &lo, &hi);
         if (hi <= 0) return 0;
-        if (n > (INT64_C(1) << 60) / hi) return INT64_C(1) << 60;
+        if (n > too_much / hi) return too_much;
         n *= hi;
     }
     return n;
@@ -343,6 +345,9 @@ static void plan_routine(Ctx *c, Routine *r) {
     choose_in_place(&p);
     pack(&p);
     give_places(&p);
+    if (r->peak >= too_much)
+        error_plain(c, "`%s` needs %lld GiB for its temporaries: bind its sizes to smaller ranges", r->name,
+                    (long long)(r->peak >> 30));
 }
 
 /* needs: steps. gives: places, peak and bound, and the arena's size: that of the largest routine. */

@@ -1,8 +1,9 @@
 /* affine.c: integer terms as sums, and the interval each lies in.
  *
- * An integer term is read as `sum of coefficient * part + base`: a part is an index or anything else that is no
- * sum, coefficients and base are sizes. Sums are written back in the order in which their parts appeared, equal parts
- * joined. Divisions take out what is a multiple, and go where the rest provably lies in [0, divisor).
+ * An integer term is read as `sum of coefficient * part + base`: a part is an index or anything
+ * else that is no sum, coefficients and base are sizes. Sums are written back in the order in
+ * which their parts appeared, equal parts joined. Divisions take out what is a multiple, and go
+ * where the rest provably lies in [0, divisor).
  *
  * What comes from data may wrap; of such terms only the interval of the whole is used. */
 #include "compiler.h"
@@ -14,127 +15,151 @@ enum { MaxParts = 16 };
 typedef struct Part { Term *term; Dim coef; } Part;
 typedef struct Linear { Part part[MaxParts]; int n; Dim base; } Linear;
 
-static bool wide(Elem e) { return e == I32 || e == I64 || e == AnyInt; }
+static bool wide(Elem e) {
+    return e == I32 || e == I64 || e == AnyInt;
+}
 
-static bool is_fn(const Term *t, FnId f) { return t->kind == TApply && t->fn->id == f; }
+static bool is_fn(const Term *t, FnId f) {
+    return t->kind == TApply && t->fn->id == f;
+}
 
-static bool constant(Ctx *c, const Term *t, Dim *d)
-{
-    if (t->kind == TSize) { *d = t->size; return true; }
-    if (t->kind != TNumber || !elem_is_int(t->elem) || fabs(t->number) > 0x1p53) return false;
+static bool constant(Ctx *c, const Term *t, Dim *d) {
+    if (t->kind == TSize) {
+        *d = t->size;
+        return true;
+    }
+    if (t->kind != TNumber || !elem_is_int(t->elem) || fabs(t->number) > 0x1p53)
+        return false;
     *d = dim(c, (int64_t)t->number);
     return true;
 }
 
-/* ---- sums ------------------------------------------------------------------------------------------------- */
+/* ---- sums */
 
-static bool part_add(Ctx *c, Term *t, Dim by, Linear *l)
-{
+static bool part_add(Ctx *c, Term *t, Dim by, Linear *l) {
     int i = 0;
-    while (i < l->n && l->part[i].term != t) i++;
-    if (i == MaxParts) return false;
+    while (i < l->n && l->part[i].term != t)
+        i++;
+    if (i == MaxParts)
+        return false;
     Dim sum = i < l->n ? dim_add(c, l->part[i].coef, by) : by;
-    l->part[i] = (Part){t, sum};
-    if (i == l->n) l->n++;
-    if (dim_is(sum, 0)) memmove(&l->part[i], &l->part[i + 1], sizeof(Part) * (size_t)(--l->n - i));
+    l->part[i] = (Part){ t, sum };
+    if (i == l->n)
+        l->n++;
+    if (dim_is(sum, 0))
+        memmove(&l->part[i], &l->part[i + 1], sizeof(Part) * (size_t)(--l->n - i));
     return true;
 }
 
-static bool linear_add(Ctx *c, Term *t, Dim by, Linear *l)
-{
+static bool linear_add(Ctx *c, Term *t, Dim by, Linear *l) {
     Dim d;
     if (constant(c, t, &d)) {
         l->base = dim_add(c, l->base, dim_mul(c, d, by));
         return true;
     }
-    if (t->kind != TApply || !wide(t->elem)) return part_add(c, t, by, l);
+    if (t->kind != TApply || !wide(t->elem))
+        return part_add(c, t, by, l);
     switch (t->fn->id) {
     case FnAdd: return linear_add(c, t->kid[0], by, l) && linear_add(c, t->kid[1], by, l);
     case FnSub: return linear_add(c, t->kid[0], by, l) && linear_add(c, t->kid[1], dim_sub(c, dim(c, 0), by), l);
     case FnNeg: return linear_add(c, t->kid[0], dim_sub(c, dim(c, 0), by), l);
     case FnMul:
-        if (constant(c, t->kid[1], &d)) return linear_add(c, t->kid[0], dim_mul(c, by, d), l);
-        if (constant(c, t->kid[0], &d)) return linear_add(c, t->kid[1], dim_mul(c, by, d), l);
+        if (constant(c, t->kid[1], &d))
+            return linear_add(c, t->kid[0], dim_mul(c, by, d), l);
+        if (constant(c, t->kid[0], &d))
+            return linear_add(c, t->kid[1], dim_mul(c, by, d), l);
         break;
     default: break;
     }
     return part_add(c, t, by, l);
 }
 
-static int part_of(const Linear *l, FnId f, const Term *x, const Term *d)
-{
+static int part_of(const Linear *l, FnId f, const Term *x, const Term *d) {
     for (int i = 0; i < l->n; i++) {
         const Term *t = l->part[i].term;
-        if (is_fn(t, f) && t->kid[0] == x && t->kid[1] == d) return i;
+        if (is_fn(t, f) && t->kid[0] == x && t->kid[1] == d)
+            return i;
     }
     return -1;
 }
 
 /* k * (x // k) + x % k is x. */
-static bool join_mods(Ctx *c, Linear *l)
-{
+static bool join_mods(Ctx *c, Linear *l) {
     for (int i = 0; i < l->n; i++) {
         Term *mod = l->part[i].term;
         Dim k, coef = l->part[i].coef;
-        if (!is_fn(mod, FnMod) || !constant(c, mod->kid[1], &k)) continue;
+        if (!is_fn(mod, FnMod) || !constant(c, mod->kid[1], &k))
+            continue;
         int q = part_of(l, FnFloorDiv, mod->kid[0], mod->kid[1]);
-        if (q < 0 || l->part[q].coef != dim_mul(c, coef, k)) continue;
+        if (q < 0 || l->part[q].coef != dim_mul(c, coef, k))
+            continue;
         Dim minus = dim_sub(c, dim(c, 0), coef);
-        if (!part_add(c, l->part[q].term, dim_mul(c, minus, k), l) || !part_add(c, mod, minus, l)) return false;
+        if (!part_add(c, l->part[q].term, dim_mul(c, minus, k), l) || !part_add(c, mod, minus, l))
+            return false;
         return linear_add(c, mod->kid[0], coef, l) && join_mods(c, l);
     }
     return true;
 }
 
-static bool linear(Ctx *c, Term *t, Linear *l)
-{
-    *l = (Linear){.base = dim(c, 0)};
+static bool linear(Ctx *c, Term *t, Linear *l) {
+    *l = (Linear){ .base = dim(c, 0) };
     return linear_add(c, t, dim(c, 1), l) && join_mods(c, l);
 }
 
-static bool minus(Dim d) { return d->n && d->term[0].coef < 0; }     /* reads as a negative number */
+static bool minus(Dim d) {
+    return d->n && d->term[0].coef < 0;
+} /* reads as a negative number */
 
-static Term *typed_size(Ctx *c, Elem e, Dim d)
-{
+static Term *typed_size(Ctx *c, Elem e, Dim d) {
     int64_t n;
     return dim_number(d, &n) ? term_number(c, e, (double)n) : term_size(c, d);
 }
 
-static Term *plain(Ctx *c, FnId f, Elem e, Term *a, Term *b) { return term_plain(c, fn(f), e, (Term *[]){a, b}); }
+static Term *plain(Ctx *c, FnId f, Elem e, Term *a, Term *b) {
+    return term_plain(c, fn(f), e, (Term *[]){ a, b });
+}
 
-static Term *scaled(Ctx *c, Elem e, Term *t, Dim by)
-{
-    return dim_is(by, 1) ? t : dim_is(by, -1) ? term_plain(c, fn(FnNeg), e, &t) : plain(c, FnMul, e, t, typed_size(c, e, by));
+static Term *scaled(Ctx *c, Elem e, Term *t, Dim by) {
+    return dim_is(by, 1)    ? t
+           : dim_is(by, -1) ? term_plain(c, fn(FnNeg), e, &t)
+                            : plain(c, FnMul, e, t, typed_size(c, e, by));
 }
 
 /* The sum as a term. It begins with the first part that is not subtracted. */
-static Term *written(Ctx *c, Elem e, const Linear *l)
-{
+static Term *written(Ctx *c, Elem e, const Linear *l) {
     int head = 0;
     Dim zero = dim(c, 0);
-    while (head < l->n && minus(l->part[head].coef)) head++;
+    while (head < l->n && minus(l->part[head].coef))
+        head++;
     bool base_first = head == l->n && (l->n == 0 || (l->base->n && !minus(l->base)));
-    if (head == l->n) head = 0;
-    Term *t = base_first ? typed_size(c, e, l->base) : scaled(c, e, l->part[head].term, l->part[head].coef);
+    if (head == l->n)
+        head = 0;
+    Term *t = base_first ? typed_size(c, e, l->base)
+                         : scaled(c, e, l->part[head].term, l->part[head].coef);
     for (int i = 0; i < l->n; i++) {
-        if (i == head && !base_first) continue;
+        if (i == head && !base_first)
+            continue;
         Dim by = l->part[i].coef;
         bool less = minus(by);
-        t = plain(c, less ? FnSub : FnAdd, e, t, scaled(c, e, l->part[i].term, less ? dim_sub(c, zero, by) : by));
+        t = plain(c, less ? FnSub : FnAdd, e, t,
+                  scaled(c, e, l->part[i].term, less ? dim_sub(c, zero, by) : by));
     }
-    if (base_first || !l->base->n) return t;
+    if (base_first || !l->base->n)
+        return t;
     bool less = minus(l->base);
-    return plain(c, less ? FnSub : FnAdd, e, t, typed_size(c, e, less ? dim_sub(c, zero, l->base) : l->base));
+    return plain(c, less ? FnSub : FnAdd, e, t,
+                 typed_size(c, e, less ? dim_sub(c, zero, l->base) : l->base));
 }
 
-bool term_affine(Ctx *c, const Term *t, Affine *a)
-{
+bool term_affine(Ctx *c, const Term *t, Affine *a) {
     Linear l;
-    *a = (Affine){.base = dim(c, 0)};
-    if (!linear(c, (Term *)(uintptr_t)t, &l) || l.n > MaxRank * 2) return false;
+    *a = (Affine){ .base = dim(c, 0) };
+    if (!linear(c, (Term *)(uintptr_t)t, &l) || l.n > MaxRank * 2)
+        return false;
     for (int i = 0; i < l.n; i++) {
         int64_t coef;
-        if (l.part[i].term->kind != TIndex || !dim_number(l.part[i].coef, &coef)) return false;
+        if (l.part[i].term->kind != TIndex || !dim_number(l.part[i].coef, &coef))
+            return false;
         a->index[a->n] = l.part[i].term->index;
         a->coef[a->n++] = coef;
     }
@@ -142,12 +167,11 @@ bool term_affine(Ctx *c, const Term *t, Affine *a)
     return true;
 }
 
-/* ---- intervals ---------------------------------------------------------------------------------------------- */
+/* ---- intervals */
 
 typedef struct Ends { Dim lo, hi; } Ends;                /* inclusive; NULL: not known */
 
-static int64_t type_end(Elem e, bool high)
-{
+static int64_t type_end(Elem e, bool high) {
     static const struct { int64_t lo, hi; } ends[] = {
         [Bool] = {0, 1}, [I8] = {INT8_MIN, INT8_MAX}, [I16] = {INT16_MIN, INT16_MAX}, [I32] = {INT32_MIN, INT32_MAX},
         [U8] = {0, UINT8_MAX}, [U16] = {0, UINT16_MAX}, [U32] = {0, UINT32_MAX}, [U64] = {0, (int64_t)1 << 62},
@@ -157,91 +181,95 @@ static int64_t type_end(Elem e, bool high)
     return high ? ends[e].hi : ends[e].lo;
 }
 
-static Ends type_ends(Ctx *c, Elem e)                    /* of a value nothing else is known of */
-{
-    bool small = e == Bool || e == I8 || e == I16 || e == U8 || e == U16, from_0 = e == U32 || e == U64;
-    return (Ends){small || from_0 ? dim(c, type_end(e, false)) : NULL, small ? dim(c, type_end(e, true)) : NULL};
+/* Of a value nothing else is known of. */
+static Ends type_ends(Ctx *c, Elem e) {
+    bool small = e == Bool || e == I8 || e == I16 || e == U8 || e == U16,
+         from_0 = e == U32 || e == U64;
+    return (Ends){ small || from_0 ? dim(c, type_end(e, false)) : NULL,
+                   small ? dim(c, type_end(e, true)) : NULL };
 }
 
-static bool fits(Ctx *c, Dim d, Elem e)
-{
+static bool fits(Ctx *c, Dim d, Elem e) {
     int64_t lo, hi;
     dim_bounds(c, d, &lo, &hi);
     return lo >= type_end(e, false) && hi <= type_end(e, true);
 }
 
-static bool never_minus(Ctx *c, Dim d)
-{
+static bool never_minus(Ctx *c, Dim d) {
     int64_t lo, hi;
     dim_bounds(c, d, &lo, &hi);
     return lo >= 0;
 }
 
-static bool large(Dim d)                                 /* a number whose products might leave 62 bits */
-{
+/* A number whose products might leave 62 bits. */
+static bool large(Dim d) {
     int64_t n;
     return dim_number(d, &n) && (n > (int64_t)1 << 40 || n < -((int64_t)1 << 40));
 }
 
 static Ends ends(Ctx *c, Term *t);
 
-static Ends sum_ends(Ctx *c, const Linear *l)
-{
-    Ends sum = {l->base, l->base};
+static Ends sum_ends(Ctx *c, const Linear *l) {
+    Ends sum = { l->base, l->base };
     for (int i = 0; i < l->n; i++) {
         Ends x = ends(c, l->part[i].term);
         Dim by = l->part[i].coef;
         bool up = never_minus(c, by), down = never_minus(c, dim_sub(c, dim(c, 0), by));
         Dim lo = up ? x.lo : x.hi, hi = up ? x.hi : x.lo;
-        if (!(up || down) || large(by)) return (Ends){NULL, NULL};
+        if (!(up || down) || large(by))
+            return (Ends){ NULL, NULL };
         sum.lo = sum.lo && lo && !large(lo) ? dim_add(c, sum.lo, dim_mul(c, by, lo)) : NULL;
         sum.hi = sum.hi && hi && !large(hi) ? dim_add(c, sum.hi, dim_mul(c, by, hi)) : NULL;
     }
     return sum;
 }
 
-static Ends product_ends(Ctx *c, Ends a, Ends b)
-{
-    if (!a.lo || !b.lo || !never_minus(c, a.lo) || !never_minus(c, b.lo)) return (Ends){NULL, NULL};
-    if (large(a.lo) || large(b.lo) || (a.hi && large(a.hi)) || (b.hi && large(b.hi))) return (Ends){dim(c, 0), NULL};
-    return (Ends){dim_mul(c, a.lo, b.lo), a.hi && b.hi ? dim_mul(c, a.hi, b.hi) : NULL};
+static Ends product_ends(Ctx *c, Ends a, Ends b) {
+    if (!a.lo || !b.lo || !never_minus(c, a.lo) || !never_minus(c, b.lo))
+        return (Ends){ NULL, NULL };
+    if (large(a.lo) || large(b.lo) || (a.hi && large(a.hi)) || (b.hi && large(b.hi)))
+        return (Ends){ dim(c, 0), NULL };
+    return (Ends){ dim_mul(c, a.lo, b.lo), a.hi && b.hi ? dim_mul(c, a.hi, b.hi) : NULL };
 }
 
-static Ends quotient_ends(Ctx *c, Ends a, Term *by)
-{
+static Ends quotient_ends(Ctx *c, Ends a, Term *by) {
     Dim k;
     if (constant(c, by, &k) && never_minus(c, k) && !dim_is(k, 0))
-        return (Ends){a.lo ? dim_floordiv(c, a.lo, k) : NULL, a.hi ? dim_floordiv(c, a.hi, k) : NULL};
+        return (Ends){ a.lo ? dim_floordiv(c, a.lo, k) : NULL,
+                       a.hi ? dim_floordiv(c, a.hi, k) : NULL };
     Ends b = ends(c, by);
-    if (a.lo && b.lo && never_minus(c, a.lo) && never_minus(c, b.lo)) return (Ends){dim(c, 0), a.hi};
-    return (Ends){NULL, NULL};
+    if (a.lo && b.lo && never_minus(c, a.lo) && never_minus(c, b.lo))
+        return (Ends){ dim(c, 0), a.hi };
+    return (Ends){ NULL, NULL };
 }
 
-static Ends rest_ends(Ctx *c, Term *by)
-{
+static Ends rest_ends(Ctx *c, Term *by) {
     Ends b = ends(c, by);
-    if (!b.lo || !never_minus(c, b.lo)) return (Ends){NULL, NULL};
-    return (Ends){dim(c, 0), b.hi ? dim_sub(c, b.hi, dim(c, 1)) : NULL};
+    if (!b.lo || !never_minus(c, b.lo))
+        return (Ends){ NULL, NULL };
+    return (Ends){ dim(c, 0), b.hi ? dim_sub(c, b.hi, dim(c, 1)) : NULL };
 }
 
-static Ends join_ends(Ctx *c, FnId f, Ends a, Ends b)
-{
-    Ends r = {a.lo && b.lo ? f == FnMax ? dim_max(c, a.lo, b.lo) : dim_min(c, a.lo, b.lo) : NULL,
-              a.hi && b.hi ? f == FnMin ? dim_min(c, a.hi, b.hi) : dim_max(c, a.hi, b.hi) : NULL};
-    if (f == FnMax && !r.lo) r.lo = a.lo ? a.lo : b.lo;  /* one side alone bounds it */
-    if (f == FnMin && !r.hi) r.hi = a.hi ? a.hi : b.hi;
+static Ends join_ends(Ctx *c, FnId f, Ends a, Ends b) {
+    Ends r = { a.lo && b.lo ? f == FnMax ? dim_max(c, a.lo, b.lo) : dim_min(c, a.lo, b.lo) : NULL,
+               a.hi && b.hi ? f == FnMin ? dim_min(c, a.hi, b.hi) : dim_max(c, a.hi, b.hi) : NULL };
+    if (f == FnMax && !r.lo)
+        r.lo = a.lo ? a.lo : b.lo; /* one side alone bounds it */
+    if (f == FnMin && !r.hi)
+        r.hi = a.hi ? a.hi : b.hi;
     return r;
 }
 
-static Ends apply_ends(Ctx *c, Term *t)
-{
+static Ends apply_ends(Ctx *c, Term *t) {
     Linear l;
     Term *a = t->kid[0], *b = t->n > 1 ? t->kid[1] : NULL;
     switch (t->fn->id) {
-    case FnAdd: case FnSub: case FnNeg:
-        return wide(t->elem) && linear(c, t, &l) ? sum_ends(c, &l) : (Ends){NULL, NULL};
+    case FnAdd:
+    case FnSub:
+    case FnNeg: return wide(t->elem) && linear(c, t, &l) ? sum_ends(c, &l) : (Ends){ NULL, NULL };
     case FnMul:
-        if (wide(t->elem) && linear(c, t, &l) && !(l.n == 1 && l.part[0].term == t)) return sum_ends(c, &l);
+        if (wide(t->elem) && linear(c, t, &l) && !(l.n == 1 && l.part[0].term == t))
+            return sum_ends(c, &l);
         return product_ends(c, ends(c, a), ends(c, b));
     case FnFloorDiv: return quotient_ends(c, ends(c, a), b);
     case FnMod:      return rest_ends(c, b);
@@ -256,152 +284,175 @@ static Ends apply_ends(Ctx *c, Term *t)
 }
 
 /* needs: an integer or bool term. gives: what it provably lies between. */
-static Ends ends(Ctx *c, Term *t)
-{
+static Ends ends(Ctx *c, Term *t) {
     Dim d;
     Ends all = type_ends(c, t->elem);
-    if (constant(c, t, &d)) return (Ends){d, d};
+    if (constant(c, t, &d))
+        return (Ends){ d, d };
     if (t->kind == TIndex) {
         int64_t n;
         bool empty = dim_number(t->index->size, &n) && n < 1;
-        return (Ends){dim(c, 0), empty ? dim(c, 0) : dim_sub(c, t->index->size, dim(c, 1))};
+        return (Ends){ dim(c, 0), empty ? dim(c, 0) : dim_sub(c, t->index->size, dim(c, 1)) };
     }
-    if (t->kind != TApply || !elem_is_int(t->elem)) return all;
+    if (t->kind != TApply || !elem_is_int(t->elem))
+        return all;
     Ends r = apply_ends(c, t);
-    bool wraps = term_reads(t) && !((!r.lo || fits(c, r.lo, t->elem)) && (!r.hi || fits(c, r.hi, t->elem)));
+    bool wraps =
+        term_reads(t) && !((!r.lo || fits(c, r.lo, t->elem)) && (!r.hi || fits(c, r.hi, t->elem)));
     bool sum = t->fn->id == FnAdd || t->fn->id == FnSub || t->fn->id == FnMul || t->fn->id == FnNeg;
-    if (sum && term_reads(t) && (!r.lo || !r.hi)) wraps = true;
-    if (wraps) return all;
-    return (Ends){r.lo ? r.lo : all.lo, r.hi ? r.hi : all.hi};
+    if (sum && term_reads(t) && (!r.lo || !r.hi))
+        wraps = true;
+    if (wraps)
+        return all;
+    return (Ends){ r.lo ? r.lo : all.lo, r.hi ? r.hi : all.hi };
 }
 
-bool term_range(Ctx *c, const Term *t, int64_t *lo, int64_t *hi)
-{
+bool term_range(Ctx *c, const Term *t, int64_t *lo, int64_t *hi) {
     int64_t unused;
     *lo = type_end(t->elem, false);
     *hi = type_end(t->elem, true);
-    if (!elem_is_int(t->elem) && t->elem != Bool) return false;
+    if (!elem_is_int(t->elem) && t->elem != Bool)
+        return false;
     Ends e = ends(c, (Term *)(uintptr_t)t);
-    if (e.lo) dim_bounds(c, e.lo, lo, &unused);
-    if (e.hi) dim_bounds(c, e.hi, &unused, hi);
+    if (e.lo)
+        dim_bounds(c, e.lo, lo, &unused);
+    if (e.hi)
+        dim_bounds(c, e.hi, &unused, hi);
     return true;
 }
 
-bool term_inside(Ctx *c, const Term *t, Dim size)
-{
-    if (!elem_is_int(t->elem)) return false;
-    if (t->kind == TIndex && t->index->size == size) return true;
+bool term_inside(Ctx *c, const Term *t, Dim size) {
+    if (!elem_is_int(t->elem))
+        return false;
+    if (t->kind == TIndex && t->index->size == size)
+        return true;
     Ends e = ends(c, (Term *)(uintptr_t)t);
     return e.lo && e.hi && never_minus(c, e.lo) && dim_less(c, e.hi, size) == 1;
 }
 
-/* ---- division ------------------------------------------------------------------------------------------------ */
+/* ---- division */
 
 /* a = q * k + r: what k divides goes to q, and of a plain number what is a multiple. */
-static void split(Ctx *c, const Linear *a, Dim k, Linear *q, Linear *r)
-{
-    *q = *r = (Linear){.n = 0};
+static void split(Ctx *c, const Linear *a, Dim k, Linear *q, Linear *r) {
+    *q = *r = (Linear){ .n = 0 };
     dim_split(c, a->base, k, &q->base, &r->base);
     for (int i = 0; i < a->n; i++) {
         Dim by;
         bool whole = dim_exact(c, a->part[i].coef, k, &by);
         Linear *to = whole ? q : r;
-        to->part[to->n++] = (Part){a->part[i].term, whole ? by : a->part[i].coef};
+        to->part[to->n++] = (Part){ a->part[i].term, whole ? by : a->part[i].coef };
     }
 }
 
-static bool rest_inside(Ctx *c, const Linear *r, Dim k)  /* 0 <= r < k? */
-{
+/* 0 <= r < k? */
+static bool rest_inside(Ctx *c, const Linear *r, Dim k) {
     Ends e = sum_ends(c, r);
     return e.lo && e.hi && never_minus(c, e.lo) && dim_less(c, e.hi, k) == 1;
 }
 
-static int64_t common_factor(const Linear *r, int64_t k)
-{
+static int64_t common_factor(const Linear *r, int64_t k) {
     for (int i = 0; i < r->n; i++) {
         int64_t a = 1;
         dim_number(r->part[i].coef, &a);
-        while (a) { int64_t t = k % a; k = a; a = t; }
+        while (a) {
+            int64_t t = k % a;
+            k = a;
+            a = t;
+        }
     }
     return k < 0 ? -k : k;
 }
 
-static Linear shrunk(Ctx *c, const Linear *r, int64_t g)
-{
+static Linear shrunk(Ctx *c, const Linear *r, int64_t g) {
     Linear s = *r;
     Dim by = dim(c, g);
     s.base = dim_floordiv(c, r->base, by);
-    for (int i = 0; i < s.n; i++) dim_exact(c, r->part[i].coef, by, &s.part[i].coef);
+    for (int i = 0; i < s.n; i++)
+        dim_exact(c, r->part[i].coef, by, &s.part[i].coef);
     return s;
 }
 
-static Linear single(Ctx *c, Term *t)
-{
-    return (Linear){.part = {{t, dim(c, 1)}}, .n = 1, .base = dim(c, 0)};
+static Linear single(Ctx *c, Term *t) {
+    return (Linear){ .part = { { t, dim(c, 1) } }, .n = 1, .base = dim(c, 0) };
 }
 
 /* q + by * t */
-static Term *sum_with(Ctx *c, Elem e, Linear q, Term *t, Dim by, Dim base)
-{
+static Term *sum_with(Ctx *c, Elem e, Linear q, Term *t, Dim by, Dim base) {
     q.base = dim_add(c, q.base, base);
     return linear_add(c, t, by, &q) ? written(c, e, &q) : NULL;
 }
 
 /* (x // a) // k is x // (a k), and x % a inside % k is x where k divides a. */
-static Term *nested(Ctx *c, FnId f, Elem e, Term *x, int64_t k)
-{
+static Term *nested(Ctx *c, FnId f, Elem e, Term *x, int64_t k) {
     Dim d;
     int64_t a;
-    if (!is_fn(x, f) || !constant(c, x->kid[1], &d) || !dim_number(d, &a) || a < 1) return NULL;
-    if (f == FnFloorDiv && a < INT32_MAX / k) return term_apply2(c, f, e, x->kid[0], term_number(c, e, (double)(a * k)));
-    return f == FnMod && a % k == 0 ? term_apply2(c, f, e, x->kid[0], term_number(c, e, (double)k)) : NULL;
+    if (!is_fn(x, f) || !constant(c, x->kid[1], &d) || !dim_number(d, &a) || a < 1)
+        return NULL;
+    if (f == FnFloorDiv && a < INT32_MAX / k)
+        return term_apply2(c, f, e, x->kid[0], term_number(c, e, (double)(a * k)));
+    return f == FnMod && a % k == 0 ? term_apply2(c, f, e, x->kid[0], term_number(c, e, (double)k))
+                                    : NULL;
 }
 
-static Term *divided(Ctx *c, FnId f, Elem e, Term *x, Term *by)
-{
+static Term *divided(Ctx *c, FnId f, Elem e, Term *x, Term *by) {
     Linear a, q, r;
     Dim d, zero = dim(c, 0), one = dim(c, 1);
     int64_t k = 0, n;
     bool div = f == FnFloorDiv;
-    if (!constant(c, by, &d) || dim_is(d, 0) || !never_minus(c, d)) return NULL;
-    if (dim_is(d, 1)) return div ? x : term_number(c, e, 0.0);
-    if (term_reads(x)) a = single(c, x);
-    else if (!linear(c, x, &a)) return NULL;
-    if (a.n == 0) return typed_size(c, e, div ? dim_floordiv(c, a.base, d) : dim_mod(c, a.base, d));
+    if (!constant(c, by, &d) || dim_is(d, 0) || !never_minus(c, d))
+        return NULL;
+    if (dim_is(d, 1))
+        return div ? x : term_number(c, e, 0.0);
+    if (term_reads(x))
+        a = single(c, x);
+    else if (!linear(c, x, &a))
+        return NULL;
+    if (a.n == 0)
+        return typed_size(c, e, div ? dim_floordiv(c, a.base, d) : dim_mod(c, a.base, d));
     split(c, &a, d, &q, &r);
-    if (rest_inside(c, &r, d)) return written(c, e, div ? &q : &r);
-    if (!dim_number(d, &k)) return NULL;
-    Term *t = r.n == 1 && !r.base->n && dim_is(r.part[0].coef, 1) ? nested(c, f, e, r.part[0].term, k) : NULL;
-    if (t) return sum_with(c, e, div ? q : (Linear){.base = zero}, t, one, zero);
+    if (rest_inside(c, &r, d))
+        return written(c, e, div ? &q : &r);
+    if (!dim_number(d, &k))
+        return NULL;
+    Term *t = r.n == 1 && !r.base->n && dim_is(r.part[0].coef, 1)
+                  ? nested(c, f, e, r.part[0].term, k)
+                  : NULL;
+    if (t)
+        return sum_with(c, e, div ? q : (Linear){ .base = zero }, t, one, zero);
     int64_t g = dim_number(r.base, &n) ? common_factor(&r, k) : 1;
-    if (g == 1 && q.n == 0 && !q.base->n) return NULL;
+    if (g == 1 && q.n == 0 && !q.base->n)
+        return NULL;
     Linear s = shrunk(c, &r, g);
     Term *rest = term_apply2(c, f, e, written(c, e, &s), term_number(c, e, (double)(k / g)));
     return div ? sum_with(c, e, q, rest, one, zero)
-               : sum_with(c, e, (Linear){.base = zero}, rest, dim(c, g), dim_mod(c, r.base, dim(c, g)));
+               : sum_with(c, e, (Linear){ .base = zero }, rest, dim(c, g),
+                          dim_mod(c, r.base, dim(c, g)));
 }
 
-/* ---- comparison ------------------------------------------------------------------------------------------------ */
+/* ---- comparison */
 
 /* The interval of a - b; sums are subtracted as such where nothing in them can wrap. */
-static Ends difference(Ctx *c, Term *a, Term *b)
-{
-    Linear l = {.base = dim(c, 0)};
+static Ends difference(Ctx *c, Term *a, Term *b) {
+    Linear l = { .base = dim(c, 0) };
     Dim minus_1 = dim(c, -1);
-    if (!term_reads(a) && !term_reads(b) && linear_add(c, a, dim(c, 1), &l) && linear_add(c, b, minus_1, &l)
-        && join_mods(c, &l)) return sum_ends(c, &l);
+    if (!term_reads(a) && !term_reads(b) && linear_add(c, a, dim(c, 1), &l) &&
+        linear_add(c, b, minus_1, &l) && join_mods(c, &l))
+        return sum_ends(c, &l);
     Ends x = ends(c, a), y = ends(c, b);
-    return (Ends){x.lo && y.hi ? dim_sub(c, x.lo, y.hi) : NULL, x.hi && y.lo ? dim_sub(c, x.hi, y.lo) : NULL};
+    return (Ends){ x.lo && y.hi ? dim_sub(c, x.lo, y.hi) : NULL,
+                   x.hi && y.lo ? dim_sub(c, x.hi, y.lo) : NULL };
 }
 
-static Term *compared(Ctx *c, FnId f, Term *a, Term *b)
-{
+static Term *compared(Ctx *c, FnId f, Term *a, Term *b) {
     Ends e = difference(c, a, b);
     int64_t lo = INT64_MIN, hi = INT64_MAX, unused;
-    if (a == b) lo = hi = 0;
+    if (a == b)
+        lo = hi = 0;
     else if (e.lo || e.hi) {
-        if (e.lo) dim_bounds(c, e.lo, &lo, &unused);
-        if (e.hi) dim_bounds(c, e.hi, &unused, &hi);
+        if (e.lo)
+            dim_bounds(c, e.lo, &lo, &unused);
+        if (e.hi)
+            dim_bounds(c, e.hi, &unused, &hi);
     }
     int known = -1;
     switch (f) {
@@ -415,54 +466,68 @@ static Term *compared(Ctx *c, FnId f, Term *a, Term *b)
     return known < 0 ? NULL : term_number(c, Bool, known);
 }
 
-static Term *chosen(Ctx *c, bool max, Elem e, Term *a, Term *b)
-{
+static Term *chosen(Ctx *c, bool max, Elem e, Term *a, Term *b) {
     Dim x, y;
-    if (constant(c, a, &x) && constant(c, b, &y)) return typed_size(c, e, max ? dim_max(c, x, y) : dim_min(c, x, y));
+    if (constant(c, a, &x) && constant(c, b, &y))
+        return typed_size(c, e, max ? dim_max(c, x, y) : dim_min(c, x, y));
     Term *less = compared(c, FnLe, a, b);
-    if (!less) less = compared(c, FnGe, b, a);
-    if (less) return (less->number != 0.0) == max ? b : a;
+    if (!less)
+        less = compared(c, FnGe, b, a);
+    if (less)
+        return (less->number != 0.0) == max ? b : a;
     Term *more = compared(c, FnGe, a, b);
     return more && more->number != 0.0 ? max ? a : b : NULL;
 }
 
-/* ---- what term_apply asks ------------------------------------------------------------------------------------------- */
+/* ---- what term_apply asks */
 
-static bool number_is(const Term *t, double v) { return t->kind == TNumber && t->number == v; }
+static bool number_is(const Term *t, double v) {
+    return t->kind == TNumber && t->number == v;
+}
 
 /* Of any integer type, and of what may have too many parts. */
-static Term *narrow(Ctx *c, FnId f, Elem e, Term **arg)
-{
+static Term *narrow(Ctx *c, FnId f, Elem e, Term **arg) {
     Term *a = arg[0], *b = arg[1];
     switch (f) {
     case FnAdd: return number_is(b, 0) ? a : number_is(a, 0) ? b : NULL;
     case FnSub: return number_is(b, 0) ? a : NULL;
-    case FnMul: return number_is(b, 1) ? a : number_is(a, 1) ? b
-                     : number_is(a, 0) || number_is(b, 0) ? term_number(c, e, 0.0) : NULL;
-    default:    return NULL;
+    case FnMul:
+        return number_is(b, 1)                      ? a
+               : number_is(a, 1)                    ? b
+               : number_is(a, 0) || number_is(b, 0) ? term_number(c, e, 0.0)
+                                                    : NULL;
+    default: return NULL;
     }
 }
 
-static Term *power(Ctx *c, Elem e, Term *a, Term *n)
-{
-    if (number_is(n, 1)) return a;
-    if (number_is(n, 0)) return term_number(c, e, 1.0);
+static Term *power(Ctx *c, Elem e, Term *a, Term *n) {
+    if (number_is(n, 1))
+        return a;
+    if (number_is(n, 0))
+        return term_number(c, e, 1.0);
     return number_is(n, 2) ? term_apply2(c, FnMul, e, a, a) : NULL;
 }
 
-Term *term_integer(Ctx *c, const Fn *f, Elem e, Term **arg)
-{
+Term *term_integer(Ctx *c, const Fn *f, Elem e, Term **arg) {
     Linear l;
     switch (f->id) {
-    case FnAdd: case FnSub: case FnMul: case FnNeg:
-        if (wide(e)) return linear(c, term_plain(c, f, e, arg), &l) ? written(c, e, &l) : NULL;
+    case FnAdd:
+    case FnSub:
+    case FnMul:
+    case FnNeg:
+        if (wide(e))
+            return linear(c, term_plain(c, f, e, arg), &l) ? written(c, e, &l) : NULL;
         return f->id == FnNeg ? NULL : narrow(c, f->id, e, arg);
-    case FnFloorDiv: case FnMod:
-        return divided(c, f->id, e, arg[0], arg[1]);
-    case FnMax: case FnMin:
-        return arg[0] == arg[1] ? arg[0] : chosen(c, f->id == FnMax, e, arg[0], arg[1]);
-    case FnEq: case FnNe: case FnLt: case FnLe: case FnGt: case FnGe:
-        return compared(c, f->id, arg[0], arg[1]);
+    case FnFloorDiv:
+    case FnMod: return divided(c, f->id, e, arg[0], arg[1]);
+    case FnMax:
+    case FnMin: return arg[0] == arg[1] ? arg[0] : chosen(c, f->id == FnMax, e, arg[0], arg[1]);
+    case FnEq:
+    case FnNe:
+    case FnLt:
+    case FnLe:
+    case FnGt:
+    case FnGe: return compared(c, f->id, arg[0], arg[1]);
     case FnPow: return power(c, e, arg[0], arg[1]);
     case FnAbs: return ends(c, arg[0]).lo && never_minus(c, ends(c, arg[0]).lo) ? arg[0] : NULL;
     case FnCast: return arg[0]->kind == TSize && wide(e) ? arg[0] : NULL;

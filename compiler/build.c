@@ -155,7 +155,7 @@ static void bring_operators(Ctx *c, Module *m)
 
 /* ---- reading -------------------------------------------------------------------------------------- */
 
-static Module *read_module(Ctx *c, const Source *src);
+static Module *module_of(Ctx *c, SyntaxFile *syntax);
 
 static Module *cycle(Ctx *c, const Item *use, const Module *m)
 {
@@ -196,7 +196,7 @@ static Module *used_module(Ctx *c, const Module *m, const Item *use)
     }
     Module *seen = known(c, tidy(c, src->path));
     if (seen) return under_way(c, seen) ? cycle(c, use, seen) : seen;
-    return read_module(c, src);
+    return module_of(c, parse(c, src));
 }
 
 static void collect(Ctx *c, Module *m)
@@ -216,32 +216,27 @@ static void collect(Ctx *c, Module *m)
     bring_operators(c, m);
 }
 
-static Module *read_module(Ctx *c, const Source *src)
+static Module *module_of(Ctx *c, SyntaxFile *syntax)
 {
     struct Build *b = c->build;
     Module *m = NEW(c, Module);
     Reading here = { m, b->reading };
-    m->src = src;
-    map_put(c, &b->module, tidy(c, src->path), m);
+    m->src = syntax->src;
+    m->syntax = syntax;
+    map_put(c, &b->module, tidy(c, m->src->path), m);
     b->reading = &here;
-    m->syntax = parse(c, src);
     collect(c, m);
     b->reading = here.up;
     push(c, &b->all, m);
     return m;
 }
 
-Module *build(Ctx *c, const char *path)
+Module *build(Ctx *c, SyntaxFile *file)
 {
     c->build = NEW(c, struct Build);
-    const Source *src = source_at(c, path);
-    if (!src) {
-        error_plain(c, "cannot read %s", path);
-        fail(c);
-    }
     const Source *ops = module_source(c, name(c, "ops"));
-    if (ops) c->build->ops = read_module(c, ops);
-    Module *m = read_module(c, src);
+    if (ops) c->build->ops = module_of(c, parse(c, ops));
+    Module *m = module_of(c, file);
     for (int i = 0; i < c->build->all.n; i++) resolve(c, c->build->all.at[i]);
     return m;
 }

@@ -226,7 +226,7 @@ static bool int_fn(Act *a, const Fn *f, const Value *arg, Value *out)
 /* A function of numbers alone. false: not known while compiling. */
 static bool number_fn(Act *a, const Fn *f, Value *arg, int n, Span at, Value *out)
 {
-    double d[3];
+    double d[3] = { 0 };
     if (n > 3) return false;
     if (f->id == FnWhere && arg[0].kind == VBool) {
         *out = arg[arg[0].number != 0 ? 1 : 2];
@@ -279,7 +279,7 @@ static Value to_int(Act *a, Value v, Span at)
     if (v.kind == VBool) return int_value(c, v.number != 0);
     if (v.kind == VFloat) {
         if (isnan(v.number)) return int_value(c, 0);
-        if (fabs(v.number) < 9.2e18) return int_value(c, (int64_t)v.number);
+        if (fabs(v.number) < 4.6e18) return int_value(c, (int64_t)v.number);
         error_at(c, at, "%s does not fit in 64 bits", value_text(c, &v));
         return no_value();
     }
@@ -561,10 +561,13 @@ static Value call_reverse(Act *a, const Expr *call, Value *arg)
 static Value call_range(Act *a, const Expr *call, Value *arg)
 {
     (void)arg;
-    Value list;
+    Ctx *c = a->e->c;
+    Turns t;
     Expr zero = { .kind = EInt, .at = call->at };
     bool two = call->narg > 1;
-    if (!eval_range(a, two ? call->arg[0].value : &zero, call->arg[two].value, &list)) return no_value();
+    if (!eval_turns(a, two ? call->arg[0].value : &zero, call->arg[two].value, &t)) return no_value();
+    Value list = list_value(NEWN(c, Value, t.n), t.n);
+    for (int i = 0; i < t.n; i++) list.item[i] = turn_value(c, &t, i);
     return list;
 }
 

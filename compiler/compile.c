@@ -13,7 +13,7 @@ static void pass_parse(Work *w) {
     char *text = read_file(w->c, w->c->opt.model, &n);
     if (!text) {
         error_plain(w->c, "cannot read %s", w->c->opt.model);
-        return;
+        fail(w->c);
     }
     Source *src = NEW(w->c, Source);
     *src = (Source){ w->c->opt.model, text, n, false };
@@ -21,7 +21,7 @@ static void pass_parse(Work *w) {
 }
 
 static void pass_build(Work *w) {
-    w->module = build(w->c, w->c->opt.model);
+    w->module = build(w->c, w->syntax);
 }
 
 static void pass_flatten(Work *w) {
@@ -136,42 +136,39 @@ static void check_code(Work *w) {
 }
 
 const Pass passes[] = {
-    /* name        needs            gives                                 run            dump         check */
-    { "parse",    "text",          "a syntax tree",                      pass_parse,    dump_parse,  NULL         },
-    { "build",    "syntax",        "modules, every name resolved",       pass_build,    dump_build,  NULL         },
-    { "flatten",  "modules",       "a flat typed graph an entry",        pass_flatten,  dump_graph,  check_graphs },
-    { "simplify", "a flat graph",  "folded, no view, nothing twice",     pass_simplify, dump_graph,  check_graphs },
-    { "fuse",     "a flat graph",  "nodes grouped into kernels",         pass_fuse,     dump_fuse,   NULL         },
-    { "lower",    "groups",        "kernels as loops, steps",            pass_lower,    dump_code,   check_code   },
-    { "schedule", "loops",         "loops as they shall run",            pass_schedule, dump_code,   check_code   },
-    { "plan",     "steps",         "the place of every temporary",       pass_plan,     dump_places, check_code   },
-    { "print",    "all of it",     "files",                              pass_print,    dump_files,  NULL         },
+    /* name        needs            gives                              run            dump         check         sound */
+    { "parse",    "text",          "a syntax tree",                   pass_parse,    dump_parse,  NULL,         false },
+    { "build",    "syntax",        "modules, every name resolved",    pass_build,    dump_build,  NULL,         false },
+    { "flatten",  "modules",       "a flat typed graph an entry",     pass_flatten,  dump_graph,  check_graphs, false },
+    { "simplify", "a flat graph",  "folded, no view, nothing twice",  pass_simplify, dump_graph,  check_graphs, true  },
+    { "fuse",     "a flat graph",  "nodes grouped into kernels",      pass_fuse,     dump_fuse,   NULL,         true  },
+    { "lower",    "groups",        "kernels as loops, steps",         pass_lower,    dump_code,   check_code,   true  },
+    { "schedule", "loops",         "loops as they shall run",         pass_schedule, dump_code,   check_code,   true  },
+    { "plan",     "steps",         "the place of every temporary",    pass_plan,     dump_places, check_code,   true  },
+    { "print",    "all of it",     "files",                           pass_print,    dump_files,  NULL,         true  },
     { NULL },
 };
 
-/* Runs the passes after `first` (NULL: from the start) up to and including `last`; false when something was reported. */
+/* Runs the passes after `first` (NULL: from the start) up to and including `last`; false when
+ * something was reported. The first three go on after errors, so that one run reports them all. */
 bool run_passes_after(Work *w, const char *first, const char *last) {
     const char *dump = w->c->opt.dump;
     const Pass *p = passes;
     for (bool found = !first; !found; p++)
         found = !strcmp(p->name, first);
-    for (; p->name; p++) {
+    for (; p->name && !(p->sound && w->c->errors); p++) {
         p->run(w);
-        if (w->c->errors)
-            return false;
 #ifndef NDEBUG
-        if (p->check)
+        if (p->check && !w->c->errors)
             p->check(w);
 #endif
-        if (dump && !strcmp(dump, p->name)) {
+        w->dumped = dump && !strcmp(dump, p->name);
+        if (w->dumped && !w->c->errors)
             p->dump(w, stdout);
-            w->dumped = true;
-            return true;
-        }
-        if (!strcmp(last, p->name))
-            return true;
+        if (w->dumped || !strcmp(last, p->name))
+            break;
     }
-    return true;
+    return !w->c->errors;
 }
 
 bool run_passes(Work *w, const char *last) {

@@ -21,6 +21,7 @@ typedef struct Pass {
     void (*run)(Work *);
     void (*dump)(Work *, FILE *);
     void (*check)(Work *);
+    bool sound;                         /* it runs only if nothing was reported so far */
 } Pass;
 extern const Pass passes[];
 

@@ -234,10 +234,10 @@ typedef struct Module {
     VEC(Item *) exports;
 } Module;
 
-/* needs: a path. gives: the module with everything it uses, each file read once, `use` resolved,
+/* needs: the syntax of the model's file. gives: the module with everything it uses, each file read once, `use` resolved,
  * every name in every body resolved (rules 5-9, 19, 21, 25), so that code no elaboration
  * reaches is checked as well. Modules `ops` (always in scope) and `nn` … are embedded. */
-Module *build(Ctx *c, const char *path);
+Module *build(Ctx *c, SyntaxFile *file);
 void    resolve(Ctx *c, Module *m);                   /* resolve.c: the bodies of one file; build calls it */
 void    build_print(Ctx *c, const Module *m, FILE *to);               /* --dump=build */
 const Source *embedded_source(Ctx *c, Name module);                   /* std.c (made by make): "nn" → its text, or NULL */

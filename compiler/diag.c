@@ -204,7 +204,7 @@ static void show_line(const Printer *p, Span at, Place where)
         unsigned char ch = (unsigned char)s[i];
         fputc((ch < ' ' && ch != '\t') || ch == 127 ? '?' : ch, p->to);
     }
-    fprintf(p->to, "\n%s      | ", blue(p));
+    fprintf(p->to, "\n%s%*s | ", blue(p), number > 99999 ? snprintf(NULL, 0, "%d", number) : 5, "");
     for (int i = where.begin; i < at.from && i < where.end; i++)
         if (starts_character(s[i])) fputc(s[i] == '\t' ? '\t' : ' ', p->to);
     fprintf(p->to, "%s^", red(p));

@@ -11,7 +11,7 @@
 /* ---- nodes of our own -------------------------------------------------------------------------------- */
 
 /* Every output of a graph is a temporary of its own. */
-static Tensor *copied(Act *a, Tensor *t, Name n)
+Tensor *copied(Act *a, Tensor *t, Name n)
 {
     Ctx *c = a->e->c;
     Index *index[MaxRank];
@@ -45,13 +45,16 @@ static Value limit_value(Elab *e, Limit *l, Span at)
     return new_symbol(e, l->name, at, l->lo, l->hi, true);
 }
 
+/* The sizes of the data of a `train` block are bounded by no one yet: only what no size would satisfy is an error. */
+static const int64_t small_size = 8;
+
 Value root_symbol(Act *a, Name n, Span at, bool first)
 {
     Elab *e = a->e;
     Ctx *c = e->c;
     Limit *l = limit_named(e, n);
     if (l && !l->none) return limit_value(e, l, at);
-    if (e->check) return new_symbol(e, n, at, 1, INT32_MAX, false);
+    if (e->check) return new_symbol(e, n, at, 1, e->training ? small_size : INT32_MAX, false);
     if (first && !e->graph->input.n) {
         fprintf(stderr, "mithrilc: note: %s is 1 unless bound: `--bind %s=…`\n", n, n);
         return int_value(c, 1);
@@ -302,6 +305,7 @@ static Graph *run_entry(Elab *e, const Recipe *r, EntryItem *entry, Map *last)
     int n = run_model(b, &out);
     add_outputs(b, out, n);
     unused_limits(e, entry, r->decl);
+    keep_old_versions(e);
     collect_sizes(e);
     keep_versions(e, last);
     return g;
@@ -419,7 +423,8 @@ static Value exported_recipe(Elab *e, Item *item, Item *model)
     }
     if (v.kind == VPoison) return v;
     if (v.kind == VRecipe && v.recipe->decl && v.recipe->decl->kind == IModel && !v.recipe->instance) return v;
-    error_at(e->c, item->e->at, "an export is a model with its parameters, found %s", value_kind(e->c, &v));
+    bool op = v.kind == VRecipe && (!v.recipe->decl || v.recipe->decl->kind != IModel);
+    error_at(e->c, item->e->at, op ? "`export` takes a model, found an op" : "`export` takes a model with its parameters");
     return no_value();
 }
 

@@ -66,7 +66,7 @@ static Value item_value(Act *a, Item *item)
 static Value builtin_value(Act *a, Name n)
 {
     Ctx *c = a->e->c;
-    if (!strcmp(n, "training")) return bool_value(false);
+    if (!strcmp(n, "training")) return bool_value(a->e->training);
     if (!strcmp(n, "pi")) return float_value(3.14159265358979323846);
     if (!strcmp(n, "inf")) return float_value(INFINITY);
     if (!strcmp(n, "nan")) return float_value(NAN);
@@ -260,184 +260,6 @@ static Value choose(Act *a, const Expr *x)
     return evaluate(a, x->kid[v.number != 0 ? 1 : 2]);
 }
 
-/* ---- lists --------------------------------------------------------------------------------------------------- */
-
-static Value list_of(Act *a, const Expr *x)
-{
-    Ctx *c = a->e->c;
-    take_hint(a);
-    Value v = list_value(NEWN(c, Value, x->n), x->n);
-    for (int i = 0; i < x->n; i++) v.item[i] = evaluate(a, x->kid[i]);
-    return v;
-}
-
-static bool too_many_turns(Act *a, int64_t n, Span at)
-{
-    Elab *e = a->e;
-    if (n <= MostTurns - e->turns) {
-        e->turns += n;
-        return false;
-    }
-    error_at(e->c, at, "%lld turns: the loops of a model are unrolled to at most %d turns in all", (long long)n, MostTurns);
-    return true;
-}
-
-static bool range_end(Act *a, const Expr *x, int64_t *n)
-{
-    Ctx *c = a->e->c;
-    Value v = evaluate(a, x);
-    if (v.kind == VInt && dim_number(v.whole, n)) return true;
-    if (v.kind == VPoison || value_unknown(a->e, &v)) return false;
-    if (v.kind == VInt && a->e->check) return false;
-    if (v.kind == VInt) error_at(c, x->at, "the number of turns must be known when compiling; %s varies", value_text(c, &v));
-    else error_at(c, x->at, "a range needs ints known when compiling, found %s", v.kind == VTensor ? value_text(c, &v) : value_kind(c, &v));
-    return false;
-}
-
-bool eval_range(Act *a, const Expr *lo, const Expr *hi, Value *list)
-{
-    Ctx *c = a->e->c;
-    int64_t from, to;
-    if (!hi) {
-        *list = evaluate(a, lo);
-        if (list->kind == VList) return !too_many_turns(a, list->n, lo->at);
-        if (list->kind != VPoison)
-            error_at(c, lo->at, "a loop runs over a list or a range, found %s",
-                     list->kind == VTensor ? value_text(c, list) : value_kind(c, list));
-        return false;
-    }
-    bool first = range_end(a, lo, &from), last = range_end(a, hi, &to);
-    if (!first || !last) return false;
-    if (to < from) to = from;
-    int64_t n = from < 0 && to > INT64_MAX + from ? INT64_MAX : to - from;
-    if (too_many_turns(a, n, span_join(lo->at, hi->at))) return false;
-    *list = list_value(NEWN(c, Value, n), (int)n);
-    for (int i = 0; i < n; i++) list->item[i] = int_value(c, from + i);
-    return true;
-}
-
-static Value list_for(Act *a, const Expr *x)
-{
-    Ctx *c = a->e->c;
-    take_hint(a);
-    Value over;
-    if (!eval_range(a, x->kid[1], x->n > 2 ? x->kid[2] : NULL, &over)) return no_value();
-    Scope *outside = a->scope;
-    Name loop = a->loop;
-    Value v = list_value(NEWN(c, Value, over.n), 0);
-    a->loop = x->name;
-    for (int i = 0; i < over.n; i++) {
-        a->scope = scope_in(c, outside, true);
-        scope_declare(c, a->scope, x->name, VarLoop, x->name2 ? int_value(c, i) : over.item[i], x->at);
-        if (x->name2) scope_declare(c, a->scope, x->name2, VarLoop, over.item[i], x->at);
-        Value cond = x->n > 3 && x->kid[3] ? evaluate(a, x->kid[3]) : bool_value(true);
-        if (cond.kind == VPoison) { v = no_value(); break; }
-        if (cond.kind != VBool) {
-            error_at(c, x->kid[3]->at, "a condition in a list must be a bool known when compiling, found %s", value_kind(c, &cond));
-            v = no_value();
-            break;
-        }
-        if (cond.number != 0) v.item[v.n++] = evaluate(a, x->kid[0]);
-    }
-    a->loop = loop;
-    a->scope = outside;
-    return v;
-}
-
-static bool list_position(Act *a, const Expr *at, int n, int64_t *k)
-{
-    Ctx *c = a->e->c;
-    Value v = evaluate(a, at);
-    if (v.kind == VPoison || value_unknown(a->e, &v)) return false;
-    if (v.kind != VInt || !dim_number(v.whole, k)) {
-        error_at(c, at->at, v.kind == VTensor ? "an index of a list must be known when compiling, found a run-time %s"
-                                              : "an index of a list must be an int known when compiling, found %s",
-                 v.kind == VTensor ? value_text(c, &v) : value_kind(c, &v));
-        return false;
-    }
-    if (*k < 0 && *k >= -(int64_t)n) *k += n;
-    if (*k >= 0 && *k < n) return true;
-    error_at(c, at->at, "index %lld of a list of %d", (long long)*k, n);
-    return false;
-}
-
-static bool slice_end(Act *a, const Expr *x, int64_t n, int64_t *k)
-{
-    Ctx *c = a->e->c;
-    if (!x) return true;
-    Value v = evaluate(a, x);
-    if (v.kind == VPoison || value_unknown(a->e, &v)) return false;
-    if (v.kind != VInt || !dim_number(v.whole, k)) {
-        error_at(c, x->at, "a slice of a list must be known when compiling, found %s", value_kind(c, &v));
-        return false;
-    }
-    if (*k < 0) *k += n;
-    *k = *k < 0 ? 0 : *k > n ? n : *k;
-    return true;
-}
-
-static Value list_slice(Act *a, const Sub *s, const Value *l)
-{
-    Ctx *c = a->e->c;
-    int64_t lo = 0, hi = l->n, step = 1;
-    if (!slice_end(a, s->a, l->n, &lo) || !slice_end(a, s->b, l->n, &hi)) return no_value();
-    if (s->s) {
-        Value v = evaluate(a, s->s);
-        if (v.kind == VPoison) return v;
-        if (v.kind != VInt || !dim_number(v.whole, &step) || step < 1) {
-            error_at(c, s->s->at, "a step is a positive int, found %s", value_kind(c, &v));
-            return no_value();
-        }
-    }
-    Value v = list_value(NEWN(c, Value, l->n), 0);
-    for (int64_t i = lo; i < hi; i += step) {
-        v.item[v.n++] = l->item[i];
-        if (step > hi) break;
-    }
-    return v;
-}
-
-/* `expert[index[0, j]]`: rule 18 has it, later stages do not; `check` goes on with a member of equal shape. */
-static bool runtime_member(Act *a, const Expr *x, const Value *l, Value *member)
-{
-    Ctx *c = a->e->c;
-    if (x->nsub != 1 || x->sub[0].kind != SubAt || !l->n || l->item[0].kind != VRecipe) return false;
-    Value k = evaluate(a, x->sub[0].a);
-    if (k.kind != VTensor) return false;
-    *member = a->e->check ? l->item[0] : no_value();
-    if (!a->e->check) error_at(c, x->at, "a member of a family that is chosen when the code runs is not built yet");
-    return true;
-}
-
-static Value list_index(Act *a, const Expr *x, Value l)
-{
-    Ctx *c = a->e->c;
-    int64_t k;
-    Value member;
-    if (runtime_member(a, x, &l, &member)) return member;
-    for (int i = 0; i < x->nsub; i++) {
-        const Sub *s = &x->sub[i];
-        if (l.kind != VList) {
-            error_at(c, s->at, "one index too many: this is %s", value_kind(c, &l));
-            return no_value();
-        }
-        if (s->kind == SubSlice) { l = list_slice(a, s, &l); continue; }
-        if (s->kind != SubAt) {
-            error_at(c, s->at, "a list takes an index or a slice");
-            return no_value();
-        }
-        int64_t from = 0;
-        if (l.whole) dim_number(l.whole, &from);
-        if (from) {
-            Value v = evaluate(a, s->a);
-            if (v.kind == VInt && dim_number(v.whole, &k) && k >= from && k < from + l.n) { l = l.item[k - from]; continue; }
-        }
-        if (!list_position(a, s->a, l.n, &k)) return no_value();
-        l = l.item[k];
-    }
-    return l;
-}
-
 /* ---- tensors: subscripts and attributes ---------------------------------------------------------------------------- */
 
 static bool pick_part(Act *a, const Expr *x, Value *v, bool *has, bool *bad)
@@ -605,7 +427,7 @@ static int call_value(Act *a, const Expr *x, Value f, const Value *flow, const P
         if (f.recipe->decl && f.recipe->decl->kind == IModel) return apply_model(a, f.recipe, x, flow, as, x->at, out);
         return call_op(a, f.recipe, x, flow, hint, out);
     default:
-        error_at(c, x->kid[0]->at, "only models, ops and blocks are applied; this is %s", value_kind(c, &f));
+        error_at(c, x->at, "`%s` is a value, and cannot be applied", source_text(c, x->kid[0]->at));
         return one(a, no_value(), x->at, out);
     }
 }
@@ -634,8 +456,7 @@ int apply_recipe(Act *a, const Expr *x, Value f, const Value *flow, const Path *
     Recipe op = { .decl = f.decl };
     if (f.kind == VOp && f.decl->kind != IConfig) return call_op(a, &op, NULL, &v, NULL, out);
     if (f.kind != VRecipe) {
-        error_at(c, x->at, "a chain continues with a model or an op; this is %s",
-                 f.kind == VTensor ? format(c, "a value, %s", value_text(c, &f)) : value_kind(c, &f));
+        error_at(c, x->at, "`+=` continues with a block, found %s", f.kind == VTensor ? "a tensor" : value_kind(c, &f));
         return one(a, no_value(), x->at, out);
     }
     if (f.recipe->decl && f.recipe->decl->kind == IModel) return apply_model(a, f.recipe, NULL, &v, as, x->at, out);
@@ -671,7 +492,7 @@ static Value evaluate_one(Act *a, const Expr *x)
     Ctx *c = a->e->c;
     Value *out;
     switch (x->kind) {
-    case EInt:     return int_value(c, x->whole);
+    case EInt:     return int_at(a, x->whole, x->at);
     case EFloat:   return float_value(x->number);
     case EBool:    return bool_value(x->whole != 0);
     case EStr: {
@@ -724,7 +545,8 @@ Tensor *eval_state(Act *a, const Expr *x)
 {
     Value v = evaluate(a, x);
     if (v.kind == VTensor && v.tensor->kind == TState) return first_version(v.tensor);
-    if (v.kind != VPoison) error_at(a->e->c, x->at, "`<-` writes a state, and `%s` is none", source_text(a->e->c, x->at));
+    if (v.kind != VPoison && x->kind != EName)
+        error_at(a->e->c, x->at, "`<-` writes a state, and `%s` is none", source_text(a->e->c, x->at));
     return NULL;
 }
 

@@ -117,6 +117,8 @@ Programs flatten(Ctx *c, Module *m, bool everything)
     if (everything) {
         for (int i = 0; i < top.n; i++)
             if (!is_exported(m, top.at[i])) add_program(c, &all, flatten_export(c, m, NULL, top.at[i], true));
+        for (int i = 0; i < m->syntax->n; i++)
+            if (m->syntax->item[i]->kind == ITrain) check_train(c, m, m->syntax->item[i]);
     } else if (!m->exports.n) {
         if (top.n == 1) add_program(c, &all, flatten_export(c, m, NULL, top.at[0], false));
         else no_candidate(c, m, &top);

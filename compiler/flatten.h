@@ -1,5 +1,6 @@
 /* flatten.h: what the files of the elaboration share: flatten.c, value.c, scope.c, types.c, apply.c,
- * call.c, expr.c, stmt.c, export.c.
+ * call.c, expr.c, stmt.c, weight.c, require.c,
+ * fields.c, instance.c, list.c, export.c, versions.c, train.c.
  *
  * An elaboration runs the body of a model once for each application. An Elab is one export (all its
  * entries), an Instance is a place in the tree of weights, an Act is one application being run: it
@@ -127,6 +128,8 @@ struct Elab {
     Graph *graph;
     EntryItem *entry;
     Item *own;                          /* the entry's own body, as a model; or NULL */
+    bool training;                      /* rule 58 */
+    Map loops;                          /* Tensor * out of a `while` → struct Blame * */
     bool check;                         /* `check`: symbols nobody bound stay symbols, parameters may be unknown */
     VEC(Limit) limit;
     VEC(SettingExpr) setting;
@@ -152,6 +155,7 @@ bool  is_absent(const Value *v);
 Value none_at(Span at);
 Value int_value(Ctx *c, int64_t n);
 Value dim_value(Dim d);
+Value int_at(Act *a, int64_t n, Span at);               /* with an error where a number is too large to be a size */
 Value float_value(double d);
 Value bool_value(bool b);
 Value str_value(Name s);
@@ -173,6 +177,7 @@ Value size_tensor(Act *a, Dim d, Elem e);             /* a rank-0 node that is a
 /* ---- scope.c ---------------------------------------------------------------------------------------- */
 
 Scope *scope_in(Ctx *c, Scope *up, bool keeps);
+void   scope_reset(Scope *s);                         /* empty again: the next turn of a loop */
 Var   *find_var(const Scope *s, Name n);
 Var   *scope_declare(Ctx *c, Scope *s, Name n, VarKind k, Value v, Span at);
 void   scope_assign(Act *a, Name n, Value v, Span at);
@@ -213,6 +218,22 @@ Value instance_part(Act *a, Recipe *r, Name part, Span at);   /* b.x */
 Act  *act_new(Act *up, Elab *e, Item *decl, Instance *in);
 Value recipe_value(Recipe *r, Span at);
 
+/* ---- fields.c ------------------------------------------------------------------------------------------- */
+
+bool  has_field(const Item *decl, Name n);
+char *args_text(Ctx *c, const Expr *call, const Arg *but);    /* the arguments as written, but one */
+
+/* ---- instance.c ----------------------------------------------------------------------------------------- */
+
+Instance *named_instance(Act *a, Item *decl, const Path *as);          /* NULL: reported */
+Instance *unnamed_instance(Act *a, Item *decl, Span at);               /* rule 21 */
+
+/* ---- list.c --------------------------------------------------------------------------------------------- */
+
+Value list_of(Act *a, const Expr *x);
+Value list_for(Act *a, const Expr *x);
+Value list_index(Act *a, const Expr *x, Value list);
+
 /* ---- call.c: ops, built-in functions, configs ------------------------------------------------------------ */
 
 bool  takes_tensor(const Field *f);
@@ -230,7 +251,9 @@ int   evaluate_all(Act *a, const Expr *x, const Path *as, Value **out);   /* eve
 int   apply_recipe(Act *a, const Expr *x, Value f, const Value *flow, const Path *as, Value **out);
 int   apply_flow(Act *a, const Expr *x, const Value *flow, const Path *as, Value **out);   /* a link of a chain */
 Value evaluate_as(Act *a, const Expr *x, Name hint);
-bool  eval_range(Act *a, const Expr *lo, const Expr *hi, Value *list);  /* iter; false: poison, or reported */
+typedef struct Turns { int n; int64_t lo; Value *item; } Turns;         /* of a loop: lo, lo + 1 …, or the items */
+bool  eval_turns(Act *a, const Expr *lo, const Expr *hi, Turns *t);     /* iter; false: poison, or reported */
+Value turn_value(Ctx *c, const Turns *t, int i);
 Tensor *eval_state(Act *a, const Expr *x);            /* its first version, or NULL */
 Pick *eval_picks(Act *a, const Expr *x, bool *bad);   /* the subscripts of an EIndex */
 Name  eval_text(Act *a, const Expr *str);             /* a string, its {…} filled in; NULL in error */
@@ -242,6 +265,8 @@ Value init_value(Act *a, const Expr *x, const Type *t);   /* an initialiser: VIn
 
 void  exec_body(Act *a, const Body *b);
 void  exec(Act *a, Stmt *s);
+void  declare_weight(Act *a, Stmt *s);                /* weight.c */
+void  require(Act *a, const Stmt *s, const Expr *cond);             /* require.c */
 void  run_lazy(Act *a, Var *v, Stmt *s);              /* a model's declaration, asked for by an entry's body */
 void  set_inputs(Act *a, Stmt *s);
 
@@ -249,6 +274,17 @@ void  set_inputs(Act *a, Stmt *s);
 
 Value root_symbol(Act *a, Name n, Span at, bool first);           /* a symbol of the exported model's inputs */
 Value root_input(Act *a, Name n, const TypeExpr *t, bool may_be_absent, Span at);
+Tensor *copied(Act *a, Tensor *t, Name n);            /* a node that is `t` again */
 Program *flatten_export(Ctx *c, Module *m, Item *export_, Item *model, bool check);
+
+/* ---- versions.c ------------------------------------------------------------------------------------------------ */
+
+void keep_old_versions(Elab *e);
+
+/* ---- train.c --------------------------------------------------------------------------------------------------- */
+
+void check_train(Ctx *c, Module *m, Item *train);
+void minimize(Act *a, const Stmt *s);
+void blame_loop(Act *a, const Stmt *loop, Name n, const Tensor *t);   /* `t` is what `n` is after this `while` */
 
 #endif

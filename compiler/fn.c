@@ -1,7 +1,7 @@
 /* fn.c: the scalar functions, and what each computes on the compiler's own machine.
  *
- * Values are doubles, whatever the element type. Floats are computed in double and rounded by who stores them;
- * integers wrap to the width of their type, and `//` and `%` round down. */
+ * Values are doubles, whatever the element type. Floats are computed in double and rounded by who
+ * stores them; integers wrap to the width of their type, and `//` and `%` round down. */
 #include "compiler.h"
 #include "evalstore.h"
 
@@ -58,43 +58,45 @@ static const struct Host { const char *word; double (*one)(double); double (*two
 
 typedef struct ExternFn { Fn fn; const struct Host *host; } ExternFn;    /* every FnExtern is one */
 
-const Fn *fn(FnId id) { return &table[id]; }
+const Fn *fn(FnId id) {
+    return &table[id];
+}
 
-const Fn *fn_named(Ctx *c, Name n)
-{
+const Fn *fn_named(Ctx *c, Name n) {
     (void)c;
     static const FnId by_name[] = {FnMax, FnMin, FnAbs, FnSign, FnWhere, FnIsNan, FnIsInf,
                                    FnBand, FnBor, FnBxor, FnShl, FnShr, FnStopGradient};
     for (size_t i = 0; i < sizeof by_name / sizeof *by_name; i++)
-        if (strcmp(table[by_name[i]].name, n) == 0) return &table[by_name[i]];
+        if (strcmp(table[by_name[i]].name, n) == 0)
+            return &table[by_name[i]];
     return NULL;
 }
 
-static const struct Host *host_named(const char *word, int arity)
-{
+static const struct Host *host_named(const char *word, int arity) {
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++)
-        if (strcmp(hosts[i].word, word) == 0 && (hosts[i].one ? 1 : 2) == arity) return &hosts[i];
+        if (strcmp(hosts[i].word, word) == 0 && (hosts[i].one ? 1 : 2) == arity)
+            return &hosts[i];
     return NULL;
 }
 
-const Fn *fn_extern(Ctx *c, Name n, const char *word, int arity)
-{
-    if (!word || !*word) return fn(FnStopGradient);      /* `c = ""`: the value itself */
+const Fn *fn_extern(Ctx *c, Name n, const char *word, int arity) {
+    if (!word || !*word)
+        return fn(FnStopGradient); /* `c = ""`: the value itself */
     Name key = name(c, "%s %s %d", n, word, arity);
     ExternFn *f = map_get(&c->externs, key);
-    if (f) return &f->fn;
+    if (f)
+        return &f->fn;
     f = NEW(c, ExternFn);
-    *f = (ExternFn){{FnExtern, n, arity, name(c, "%s", word)}, host_named(word, arity)};
+    *f = (ExternFn){ { FnExtern, n, arity, name(c, "%s", word) }, host_named(word, arity) };
     map_put(c, &c->externs, key, f);
     return &f->fn;
 }
 
-bool fn_known(const Fn *f)
-{
+bool fn_known(const Fn *f) {
     return f->id != FnExtern || ((const ExternFn *)(const void *)f)->host;
 }
 
-/* ---- integers -------------------------------------------------------------------------------------- */
+/* ---- integers */
 
 static const struct { double lo, hi; int bits; bool sign; } widths[] = {
     [I8]  = {-128.0, 127.0, 8, true},                          [U8]  = {0.0, 255.0, 8, false},
@@ -105,53 +107,57 @@ static const struct { double lo, hi; int bits; bool sign; } widths[] = {
     [AnyInt] = {-9223372036854775808.0, 9223372036854775807.0, 64, true},
 };
 
-static uint64_t bits_of(double v)                        /* two's complement, modulo 2^64 for what we hold */
-{
-    if (v != v) return 0;
-    if (v < 0.0) return v <= -9223372036854775808.0 ? (uint64_t)1 << 63 : (uint64_t)(int64_t)v;
+/* Two's complement, modulo 2^64 for what we hold. */
+static uint64_t bits_of(double v) {
+    if (v != v)
+        return 0;
+    if (v < 0.0)
+        return v <= -9223372036854775808.0 ? (uint64_t)1 << 63 : (uint64_t)(int64_t)v;
     return v >= 18446744073709551615.0 ? UINT64_MAX : (uint64_t)v;
 }
 
-double fn_wrap(Elem e, uint64_t v)
-{
+double fn_wrap(Elem e, uint64_t v) {
     int spare = 64 - widths[e].bits;
     v = v << spare >> spare;
-    if (!widths[e].sign || !(v >> (widths[e].bits - 1) & 1)) return (double)v;
+    if (!widths[e].sign || !(v >> (widths[e].bits - 1) & 1))
+        return (double)v;
     return -(double)(~(v - 1) << spare >> spare);
 }
 
-static uint64_t int_pow(uint64_t base, uint64_t n)
-{
+static uint64_t int_pow(uint64_t base, uint64_t n) {
     uint64_t r = 1;
-    for (; n; n >>= 1, base *= base) if (n & 1) r *= base;
+    for (; n; n >>= 1, base *= base)
+        if (n & 1)
+            r *= base;
     return r;
 }
 
-static double floor_ints(double a, double b, Elem e, bool rest)
-{
-    if (b == 0.0) return 0.0;
+static double floor_ints(double a, double b, Elem e, bool rest) {
+    if (b == 0.0)
+        return 0.0;
     if (!widths[e].sign) {
         uint64_t x = bits_of(a), y = bits_of(b);
         return (double)(rest ? x % y : x / y);
     }
     int64_t x = (int64_t)bits_of(a), y = (int64_t)bits_of(b);
-    if (y == -1) return rest ? 0.0 : fn_wrap(e, 0 - (uint64_t)x);
+    if (y == -1)
+        return rest ? 0.0 : fn_wrap(e, 0 - (uint64_t)x);
     int64_t q = x / y - (x % y != 0 && (x < 0) != (y < 0));
     return (double)(rest ? x - q * y : q);
 }
 
-static double shift(double a, double by, Elem e, bool left)
-{
+static double shift(double a, double by, Elem e, bool left) {
     uint64_t x = bits_of(a);
     bool minus = a < 0.0 && !left;
-    if (by < 0.0 || by >= widths[e].bits) return minus ? -1.0 : 0.0;
+    if (by < 0.0 || by >= widths[e].bits)
+        return minus ? -1.0 : 0.0;
     int n = (int)by;
-    if (left) return fn_wrap(e, x << n);
+    if (left)
+        return fn_wrap(e, x << n);
     return fn_wrap(e, minus ? ~(~x >> n) : x >> n);
 }
 
-static double eval_int(FnId f, Elem e, const double *a)
-{
+static double eval_int(FnId f, Elem e, const double *a) {
     uint64_t x = bits_of(a[0]), y = table[f].arity > 1 ? bits_of(a[1]) : 0;
     switch (f) {
     case FnAdd:      return fn_wrap(e, x + y);
@@ -172,16 +178,14 @@ static double eval_int(FnId f, Elem e, const double *a)
     }
 }
 
-/* ---- floats and the rest ------------------------------------------------------------------------------ */
+/* ---- floats and the rest */
 
-static double float_mod(double a, double b)
-{
+static double float_mod(double a, double b) {
     double r = fmod(a, b);
     return r != 0.0 && (r < 0.0) != (b < 0.0) ? r + b : r;
 }
 
-static double eval_float(FnId f, const double *a)
-{
+static double eval_float(FnId f, const double *a) {
     switch (f) {
     case FnAdd:      return a[0] + a[1];
     case FnSub:      return a[0] - a[1];
@@ -196,19 +200,20 @@ static double eval_float(FnId f, const double *a)
     }
 }
 
-/* To the nearest value with `keep` bits of significand, ties to even; below 2^least the step stays that of 2^least. */
-static double round_to(double v, int keep, int least, double over)
-{
+/* To the nearest value with `keep` bits of significand, ties to even; below 2^least the step stays
+ * that of 2^least. */
+static double round_to(double v, int keep, int least, double over) {
     int exp;
-    if (!isfinite(v) || v == 0.0) return v;
+    if (!isfinite(v) || v == 0.0)
+        return v;
     frexp(v, &exp);
-    if (exp - 1 < least) exp = least + 1;
+    if (exp - 1 < least)
+        exp = least + 1;
     double r = ldexp(rint(ldexp(v, keep - exp)), exp - keep);
     return fabs(r) >= over ? copysign(INFINITY, v) : r;
 }
 
-double fn_cast(Elem e, double v)
-{
+double fn_cast(Elem e, double v) {
     switch (e) {
     case Bool: return v != 0.0;
     case F16:  return round_to(v, 11, -14, 65520.0);
@@ -216,19 +221,19 @@ double fn_cast(Elem e, double v)
     case F32:  return (double)(float)v;
     default:   break;
     }
-    if (!elem_is_int(e)) return v;
-    if (v != v) return 0.0;
+    if (!elem_is_int(e))
+        return v;
+    if (v != v)
+        return 0.0;
     return v < widths[e].lo ? widths[e].lo : v > widths[e].hi ? widths[e].hi : trunc(v);
 }
 
-static double eval_extern(const Fn *f, const double *a)
-{
+static double eval_extern(const Fn *f, const double *a) {
     const struct Host *h = ((const ExternFn *)(const void *)f)->host;
     return !h ? NAN : h->one ? h->one(a[0]) : h->two(a[0], a[1]);
 }
 
-double fn_eval(const Fn *f, Elem e, const double *a)
-{
+double fn_eval(const Fn *f, Elem e, const double *a) {
     switch (f->id) {
     case FnMax:          return a[0] != a[0] ? a[0] : a[1] != a[1] ? a[1] : a[0] > a[1] ? a[0] : a[1];
     case FnMin:          return a[0] != a[0] ? a[0] : a[1] != a[1] ? a[1] : a[0] < a[1] ? a[0] : a[1];

@@ -58,7 +58,7 @@ enum { MostElements = 1 << 20, MostTurns = 1 << 28, SmallBytes = 1 << 14 };
 
 static bool fixed_sizes(Ctx *c, const Node *n)
 {
-    Indices all = {0};
+    Indices all = ON_STACK(Index *, 16);
     int64_t size;
     node_axes(c, n, &all);
     for (int i = 0; i < n->nbind; i++)
@@ -105,7 +105,7 @@ static Tensor *value_of(Fold *f, const Graph *g, const Node *n)
     Tensor *found = map_get(&f->value, key);
     if (found)
         return found;
-    Loads loads = {0};
+    Loads loads = ON_STACK(const Term *, 16);
     node_loads(f->c, n, &loads);
     const void *data = computed(f, g, n, &loads);
     if (!data)
@@ -151,7 +151,7 @@ static bool foldable(Fold *f, const Node *n)
     for (int i = 0; i < n->ncond; i++)
         if (!fold_known(f, n->cond[i]))
             return false;
-    Loads loads = {0};
+    Loads loads = ON_STACK(const Term *, 16);
     node_loads(f->c, n, &loads);
     return fold_known(f, n->body) && stays_small(f, n, &loads);
 }
@@ -273,7 +273,7 @@ bool fold_graph(Fold *f, Graph *g)
 static Map tensors_read(Fold *f)
 {
     Map read = {0};
-    Loads loads = {0};
+    Loads loads = ON_STACK(const Term *, 16);
     for (int i = 0; i < f->program->n; i++) {
         const Graph *g = f->program->graph[i];
         for (int k = 0; k < g->node.n; k++) {

@@ -108,4 +108,17 @@ DimList   parse_dims(Parser *p);                          /* `[` dims `]`, at th
 Expr     *parse_string(Parser *p);
 void      as_then_operator(Parser *p, const Expr *e);       /* after `e as path` */
 
+/* parse_stmt.c */
+typedef VEC(Field) Fields;
+bool      starts_item(TokenKind k);
+bool      at_margin(Span at);
+void      start_again(Parser *p, int open);               /* after an error: brackets opened since are forgotten */
+void      skip(Parser *p);
+void      recover(Parser *p, int open);                   /* to the end of the statement */
+bool      another(Parser *p, TokenKind close, const char *wanted);      /* after one of several: is there one more? */
+Field     parse_field(Parser *p);
+FieldList parse_params(Parser *p);
+Body      parse_body(Parser *p);
+Body      parse_statements(Parser *p, Span open);         /* behind the brace */
+
 #endif

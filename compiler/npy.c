@@ -3,9 +3,9 @@
  *     \x93NUMPY | u8 major, u8 minor | u16 length (u32 from version 2.0 on) | header | data
  *     header = {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), } and spaces
  *
- * The header is a Python literal; exactly those three keys are read, in any order. Data of the other byte
- * order and of Fortran's order are turned round here, so that nothing later knows of them. Arrays of
- * Python objects are pickles, programs that is, and refused. */
+ * The header is a Python literal; exactly those three keys are read, in any order. Data of the
+ * other byte order and of Fortran's order are turned round here, so that nothing later knows of
+ * them. Arrays of Python objects are pickles, programs that is, and refused. */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -21,76 +21,81 @@ typedef struct Header {
     bool fortran, big_endian;
 } Header;
 
-/* ---- the dictionary ------------------------------------------------------------------------------- */
+/* ---- the dictionary */
 
-static bool wrong(const Header *h, const char *what)
-{
-    return archive_error(h->c, h->path, "the header of the array is not as NumPy writes it: %s", what);
+static bool wrong(const Header *h, const char *what) {
+    return archive_error(h->c, h->path, "the header of the array is not as NumPy writes it: %s",
+                         what);
 }
 
-static void skip_space(Header *h)
-{
-    while (h->s < h->end && (*h->s == ' ' || *h->s == '\t' || *h->s == '\n' || *h->s == '\r')) h->s++;
+static void skip_space(Header *h) {
+    while (h->s < h->end && (*h->s == ' ' || *h->s == '\t' || *h->s == '\n' || *h->s == '\r'))
+        h->s++;
 }
 
-static bool take(Header *h, char ch)
-{
+static bool take(Header *h, char ch) {
     skip_space(h);
-    if (h->s == h->end || *h->s != ch) return false;
+    if (h->s == h->end || *h->s != ch)
+        return false;
     h->s++;
     return true;
 }
 
 /* 'text' or "text", without escapes. */
-static bool read_string(Header *h, const char **text, size_t *n)
-{
+static bool read_string(Header *h, const char **text, size_t *n) {
     char quote = '\'';
-    if (!take(h, quote) && !take(h, quote = '"')) return false;
+    if (!take(h, quote) && !take(h, quote = '"'))
+        return false;
     const char *from = h->s;
-    while (h->s < h->end && *h->s != quote && *h->s != '\\' && *h->s != '\n') h->s++;
-    if (h->s == h->end || *h->s != quote) return false;
+    while (h->s < h->end && *h->s != quote && *h->s != '\\' && *h->s != '\n')
+        h->s++;
+    if (h->s == h->end || *h->s != quote)
+        return false;
     *text = from;
     *n = (size_t)(h->s++ - from);
     return true;
 }
 
-static bool take_word(Header *h, const char *word)
-{
+static bool take_word(Header *h, const char *word) {
     size_t n = strlen(word);
     skip_space(h);
-    if ((size_t)(h->end - h->s) < n || memcmp(h->s, word, n) != 0) return false;
+    if ((size_t)(h->end - h->s) < n || memcmp(h->s, word, n) != 0)
+        return false;
     h->s += n;
     return true;
 }
 
 /* Python 2 wrote 3L for a long 3. */
-static bool read_size(Header *h, int64_t *d)
-{
+static bool read_size(Header *h, int64_t *d) {
     skip_space(h);
     const char *from = h->s;
     *d = 0;
     for (; h->s < h->end && *h->s >= '0' && *h->s <= '9'; h->s++) {
         int digit = *h->s - '0';
-        if (*d > (INT64_MAX - digit) / 10) return false;
+        if (*d > (INT64_MAX - digit) / 10)
+            return false;
         *d = *d * 10 + digit;
     }
     bool good = h->s > from && (*from != '0' || h->s == from + 1);
-    if (good && h->s < h->end && *h->s == 'L') h->s++;
+    if (good && h->s < h->end && *h->s == 'L')
+        h->s++;
     return good;
 }
 
 /* shape = () | (n,) | (n, m …) */
-static bool read_shape(Header *h, Array *a)
-{
-    if (!take(h, '(')) return wrong(h, "`shape` must be a tuple");
+static bool read_shape(Header *h, Array *a) {
+    if (!take(h, '('))
+        return wrong(h, "`shape` must be a tuple");
     a->rank = 0;
     while (!take(h, ')')) {
-        if (a->rank == MaxRank) return archive_error(h->c, h->path, "the array has more than %d axes", MaxRank);
+        if (a->rank == MaxRank)
+            return archive_error(h->c, h->path, "the array has more than %d axes", MaxRank);
         if (!read_size(h, &a->dim[a->rank]))
             return wrong(h, "a size in `shape` must be a whole number, 0 or more");
         a->rank++;
         bool comma = take(h, ',');
-        if (comma || (a->rank > 1 && h->s < h->end && *h->s == ')')) continue;
+        if (comma || (a->rank > 1 && h->s < h->end && *h->s == ')'))
+            continue;
         return wrong(h, "`shape` must be a tuple");
     }
     return true;
@@ -102,42 +107,47 @@ static const struct Descr { char kind; size_t size; Elem elem; } descrs[] = {
     { 'u', 1, U8 },   { 'u', 2, U16 }, { 'u', 4, U32 }, { 'u', 8, U64 },
 };
 
-static const char *refused(char kind)
-{
+static const char *refused(char kind) {
     switch (kind) {
-    case 'O':                               return "Python objects";
-    case 'c':                               return "complex numbers";
-    case 'S': case 'U': case 'a':           return "strings";
-    case 'V':                               return "structures";
-    case 'M': case 'm':                     return "dates";
-    default:                                return NULL;
+    case 'O': return "Python objects";
+    case 'c': return "complex numbers";
+    case 'S':
+    case 'U':
+    case 'a': return "strings";
+    case 'V': return "structures";
+    case 'M':
+    case 'm': return "dates";
+    default: return NULL;
     }
 }
 
-static bool no_such_type(const Header *h, const char *s, size_t n, char kind)
-{
+static bool no_such_type(const Header *h, const char *s, size_t n, char kind) {
     const char *what = refused(kind);
     if (what)
         return archive_error(h->c, h->path,
-                             "an array of %s (`%s`): only numbers and truth values are read", what, shown(h->c, s, n));
+                             "an array of %s (`%s`): only numbers and truth values are read", what,
+                             shown(h->c, s, n));
     return archive_error(h->c, h->path, "an array of unknown type `%s`", shown(h->c, s, n));
 }
 
 /* descr = order kind size: '<f4', '|b1' */
-static bool read_descr(Header *h, Array *a)
-{
+static bool read_descr(Header *h, Array *a) {
     const char *s;
     size_t n;
     skip_space(h);
     if (h->s < h->end && *h->s == '[')
-        return archive_error(h->c, h->path, "an array of structures: only numbers and truth values are read");
-    if (!read_string(h, &s, &n)) return wrong(h, "`descr` must be a string");
+        return archive_error(h->c, h->path,
+                             "an array of structures: only numbers and truth values are read");
+    if (!read_string(h, &s, &n))
+        return wrong(h, "`descr` must be a string");
     char order = n && memchr("<>|=", s[0], 4) ? s[0] : 0;
     size_t skip = order ? 1 : 0;
     char kind = n > skip ? s[skip] : 0;
     for (size_t i = 0; i < sizeof descrs / sizeof *descrs; i++) {
-        if (n != skip + 2 || kind != descrs[i].kind || s[skip + 1] - '0' != (int)descrs[i].size) continue;
-        if (order == '|' && descrs[i].size > 1) break;
+        if (n != skip + 2 || kind != descrs[i].kind || s[skip + 1] - '0' != (int)descrs[i].size)
+            continue;
+        if (order == '|' && descrs[i].size > 1)
+            break;
         a->elem = descrs[i].elem;
         h->big_endian = order == '>' || (order != '<' && host_is_big_endian());
         return true;
@@ -145,10 +155,10 @@ static bool read_descr(Header *h, Array *a)
     return no_such_type(h, s, n, kind);
 }
 
-static bool read_fortran(Header *h, Array *a)
-{
+static bool read_fortran(Header *h, Array *a) {
     (void)a;
-    if (take_word(h, "True")) return h->fortran = true;
+    if (take_word(h, "True"))
+        return h->fortran = true;
     return take_word(h, "False") || wrong(h, "`fortran_order` must be True or False");
 }
 
@@ -157,47 +167,54 @@ static const struct { const char *key; bool (*read)(Header *, Array *); } keys[]
 };
 enum { Keys = sizeof keys / sizeof *keys };
 
-static int find_key(const char *s, size_t n)
-{
+static int find_key(const char *s, size_t n) {
     for (int i = 0; i < Keys; i++)
-        if (n == strlen(keys[i].key) && !memcmp(s, keys[i].key, n)) return i;
+        if (n == strlen(keys[i].key) && !memcmp(s, keys[i].key, n))
+            return i;
     return -1;
 }
 
-static bool read_dictionary(Header *h, Array *a)
-{
+static bool read_dictionary(Header *h, Array *a) {
     bool seen[Keys] = { false };
     const char *s;
     size_t n;
-    if (!take(h, '{')) return wrong(h, "a dictionary is expected");
+    if (!take(h, '{'))
+        return wrong(h, "a dictionary is expected");
     for (int left = Keys; left > 0; left--) {
-        if (!read_string(h, &s, &n)) return wrong(h, "it needs `descr`, `fortran_order` and `shape`");
+        if (!read_string(h, &s, &n))
+            return wrong(h, "it needs `descr`, `fortran_order` and `shape`");
         int k = find_key(s, n);
-        if (k < 0 || seen[k]) return wrong(h, k < 0 ? "an unknown key" : "a key is given twice");
+        if (k < 0 || seen[k])
+            return wrong(h, k < 0 ? "an unknown key" : "a key is given twice");
         seen[k] = true;
-        if (!take(h, ':')) return wrong(h, "`:` is expected after a key");
-        if (!keys[k].read(h, a)) return false;
-        if (!take(h, ',') && left > 1) return wrong(h, "`,` is expected after a value");
+        if (!take(h, ':'))
+            return wrong(h, "`:` is expected after a key");
+        if (!keys[k].read(h, a))
+            return false;
+        if (!take(h, ',') && left > 1)
+            return wrong(h, "`,` is expected after a value");
     }
-    if (!take(h, '}')) return wrong(h, "`}` is expected");
+    if (!take(h, '}'))
+        return wrong(h, "`}` is expected");
     skip_space(h);
     return h->s == h->end || wrong(h, "only spaces may follow the dictionary");
 }
 
-/* ---- the file ------------------------------------------------------------------------------------- */
+/* ---- the file */
 
 /* Finds header and data. */
-static bool split(Header *h, Bytes b, Bytes *data)
-{
+static bool split(Header *h, Bytes b, Bytes *data) {
     int wide = b.n > 6 && b.at[6] > 1 ? 4 : 2;
     size_t fixed = 8 + (size_t)wide;
-    if (b.n < fixed) return archive_error(h->c, h->path, "the .npy file ends in its first line");
+    if (b.n < fixed)
+        return archive_error(h->c, h->path, "the .npy file ends in its first line");
     if (b.at[6] < 1 || b.at[6] > 3 || b.at[7] != 0)
         return archive_error(h->c, h->path, "version %d.%d of .npy; 1.0, 2.0 and 3.0 are read",
                              b.at[6], b.at[7]);
     uint64_t n = little(b.at + 8, wide);
     if (n > b.n - fixed)
-        return archive_error(h->c, h->path, "a header of %llu bytes, but the file has only %zu more",
+        return archive_error(h->c, h->path,
+                             "a header of %llu bytes, but the file has only %zu more",
                              (unsigned long long)n, b.n - fixed);
     h->s = (const char *)b.at + fixed;
     h->end = h->s + n;
@@ -205,36 +222,38 @@ static bool split(Header *h, Bytes b, Bytes *data)
     return true;
 }
 
-static void order_as_c(Ctx *c, Array *a, size_t bytes)
-{
+static void order_as_c(Ctx *c, Array *a, size_t bytes) {
     int64_t step[MaxRank], n = 1;
-    if (a->rank < 2 || !bytes) return;
-    for (int i = 0; i < a->rank; n *= a->dim[i++]) step[i] = n;
+    if (a->rank < 2 || !bytes)
+        return;
+    for (int i = 0; i < a->rank; n *= a->dim[i++])
+        step[i] = n;
     void *to = alloc(c, bytes);
     array_gather(to, a->data, stored_bytes(a->elem), a->rank, a->dim, step);
     a->data = to;
 }
 
-bool npy_read(Ctx *c, const char *path, Bytes b, Array *a)
-{
+bool npy_read(Ctx *c, const char *path, Bytes b, Array *a) {
     Header h = { .c = c, .path = path };
     Bytes data = { 0 };
     size_t count, bytes;
-    if (!split(&h, b, &data) || !read_dictionary(&h, a)) return false;
+    if (!split(&h, b, &data) || !read_dictionary(&h, a))
+        return false;
     if (!array_size(a, &count, &bytes))
         return archive_error(c, path, "the shape has more elements than memory can hold");
     if (bytes != data.n)
         return archive_error(c, path, "%s is %zu bytes; the file has %zu after its header",
                              array_type(c, a), bytes, data.n);
     a->data = array_data(c, a, data.at, h.big_endian);
-    if (!bools_good(a)) return archive_error(c, path, "a truth value must be 0 or 1");
-    if (h.fortran) order_as_c(c, a, bytes);
+    if (!bools_good(a))
+        return archive_error(c, path, "a truth value must be 0 or 1");
+    if (h.fortran)
+        order_as_c(c, a, bytes);
     return true;
 }
 
 /* A member is called like its array; the arrays of an .npz have the suffix .npy. */
-static bool read_member(Ctx *c, const char *path, const Member *m, Array *a)
-{
+static bool read_member(Ctx *c, const char *path, const Member *m, Array *a) {
     size_t n = strlen(m->name);
     const char *inside = format(c, "%s(%s)", path, shown(c, m->name, n));
     if (n < 4 || strcmp(m->name + n - 4, ".npy") != 0) {
@@ -249,73 +268,82 @@ static bool read_member(Ctx *c, const char *path, const Member *m, Array *a)
     return npy_read(c, inside, m->bytes, a);
 }
 
-Archive *npz_read(Ctx *c, const char *path, Bytes b)
-{
+Archive *npz_read(Ctx *c, const char *path, Bytes b) {
     Members member = { 0 };
     Archive *to = NEW(c, Archive);
-    if (!zip_read(c, path, b, &member)) return NULL;
+    if (!zip_read(c, path, b, &member))
+        return NULL;
     *to = (Archive){ path, NEWN(c, Array, member.n), member.n };
     for (int i = 0; i < member.n; i++)
-        if (!read_member(c, path, &member.at[i], &to->at[i])) return NULL;
+        if (!read_member(c, path, &member.at[i], &to->at[i]))
+            return NULL;
     return to;
 }
 
-/* ---- writing -------------------------------------------------------------------------------------- */
+/* ---- writing */
 
-static const struct Descr *descr_of(Elem e)
-{
+static const struct Descr *descr_of(Elem e) {
     for (size_t i = 0; i < sizeof descrs / sizeof *descrs; i++)
-        if (descrs[i].elem == e) return &descrs[i];
+        if (descrs[i].elem == e)
+            return &descrs[i];
     return NULL;
 }
 
 /* NumPy has no bf16: such arrays are written as f32, which holds each of its values. */
-static const void *widened(Ctx *c, const Array *a, size_t count)
-{
+static const void *widened(Ctx *c, const Array *a, size_t count) {
     const uint16_t *from = a->data;
     uint32_t *to = NEWN(c, uint32_t, count + 1);
-    for (size_t i = 0; i < count; i++) to[i] = (uint32_t)from[i] << 16;
+    for (size_t i = 0; i < count; i++)
+        to[i] = (uint32_t)from[i] << 16;
     return to;
 }
 
-static char *header_text(Ctx *c, const Array *a, const struct Descr *d)
-{
+static char *header_text(Ctx *c, const Array *a, const struct Descr *d) {
     Text t = { 0 };
     char order = d->size == 1 ? '|' : host_is_big_endian() ? '>' : '<';
-    text_add(c, &t, "{'descr': '%c%c%zu', 'fortran_order': False, 'shape': (", order, d->kind, d->size);
-    for (int i = 0; i < a->rank; i++) text_add(c, &t, i ? " %lld," : "%lld,", (long long)a->dim[i]);
-    if (a->rank > 1) t.n--;             /* (3,) but (2, 3) */
+    text_add(c, &t, "{'descr': '%c%c%zu', 'fortran_order': False, 'shape': (", order, d->kind,
+             d->size);
+    for (int i = 0; i < a->rank; i++)
+        text_add(c, &t, i ? " %lld," : "%lld,", (long long)a->dim[i]);
+    if (a->rank > 1)
+        t.n--; /* (3,) but (2, 3) */
     text_add(c, &t, "), }");
-    while ((10 + t.n + 1) % 64) text_add(c, &t, " ");
+    while ((10 + t.n + 1) % 64)
+        text_add(c, &t, " ");
     text_add(c, &t, "\n");
     return t.s;
 }
 
-static bool write_bytes(const char *path, const char *header, const void *data, size_t bytes)
-{
+static bool write_bytes(const char *path, const char *header, const void *data, size_t bytes) {
     size_t n = strlen(header);
-    const unsigned char start[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)n, (unsigned char)(n >> 8) };
+    const unsigned char start[10] = {
+        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)n, (unsigned char)(n >> 8)
+    };
     FILE *f = fopen(path, "wb");
-    if (!f) return false;
+    if (!f)
+        return false;
     bool good = fwrite(start, 1, sizeof start, f) == sizeof start && fwrite(header, 1, n, f) == n;
-    if (good && bytes) good = fwrite(data, 1, bytes, f) == bytes;
+    if (good && bytes)
+        good = fwrite(data, 1, bytes, f) == bytes;
     return !fclose(f) && good;
 }
 
-bool npy_write(Ctx *c, const char *path, const Array *a)
-{
+bool npy_write(Ctx *c, const char *path, const Array *a) {
     Array as = *a;
     size_t count, bytes;
     as.elem = elem_storage(c, a->elem);
-    if (!stored_bytes(as.elem)) return archive_error(c, path, "there is no .npy of %s", elem_name(as.elem));
-    if (!array_size(&as, &count, &bytes)) return archive_error(c, path, "the array is too large");
+    if (!stored_bytes(as.elem))
+        return archive_error(c, path, "there is no .npy of %s", elem_name(as.elem));
+    if (!array_size(&as, &count, &bytes))
+        return archive_error(c, path, "the array is too large");
     if (as.elem == BF16) {
         as.data = widened(c, &as, count);
         as.elem = F32;
         bytes = 4 * count;
     }
     const char *fresh = format(c, "%s.%ld.tmp", path, (long)getpid());
-    if (write_bytes(fresh, header_text(c, &as, descr_of(as.elem)), as.data, bytes) && !rename(fresh, path))
+    if (write_bytes(fresh, header_text(c, &as, descr_of(as.elem)), as.data, bytes) &&
+        !rename(fresh, path))
         return true;
     remove(fresh);
     return archive_error(c, path, "cannot be written");

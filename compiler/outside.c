@@ -112,6 +112,8 @@ static void set_conditions(Ctx *c, Node *n, const Terms_ *more)
 {
     Terms_ all = {0};
     Term *no = NULL;
+    if (!n->ncond && !more->n)
+        return;
     for (int i = 0; i < n->ncond && !no; i++)
         no = condition_split(c, n->cond[i], &all);
     for (int i = 0; i < more->n && !no; i++)
@@ -240,14 +242,14 @@ static bool reader_absorbs(Ctx *c, const Node *r, const Node *p, double otherwis
 
 static void guard_reader(Ctx *c, Node *r, const Node *p, const Guard *g)
 {
-    Loads loads = {0};
-    Terms_ more = {0};
+    Loads loads = ON_STACK(const Term *, 16);
+    Terms_ more = ON_STACK(Term *, 16);
     term_loads(c, r->body, &loads);
     for (int i = 0; i < loads.n; i++) {
         if (loads.at[i]->from != p->out)
             continue;
-        Indices from = {0};
-        Terms_ to = {0};
+        Indices from = ON_STACK(Index *, 16);
+        Terms_ to = ON_STACK(Term *, 16);
         load_indices(c, p, loads.at[i], &from, &to);
         push(c, &more, term_subst(c, g->cond, from.at, to.at, from.n));
     }
@@ -265,16 +267,15 @@ static bool guard_to_readers(Ctx *c, const Uses *u, Node *p)
             return false;
     for (int i = 0; i < use->reader.n; i++)
         guard_reader(c, use->reader.at[i], p, &g);
-    Terms_ own = {0};
+    Terms_ own = ON_STACK(Term *, 16);
     push(c, &own, g.cond);
     p->body = g.body;
     set_conditions(c, p, &own);
     return true;
 }
 
-bool guards_to_readers(Ctx *c, Graph *g)
+bool guards_to_readers(Ctx *c, Graph *g, const Uses *u)
 {
-    Uses *u = graph_uses(c, g);
     bool changed = false;
     for (int i = 0; i < g->node.n; i++)
         changed |= guard_to_readers(c, u, g->node.at[i]);
@@ -313,8 +314,10 @@ static bool all_mapped(const Term *t, const Indices *from)
 /* The conditions under which r reads `load`, in p's own indices. */
 static void seen_under(Ctx *c, const Uses *u, const Node *p, const Node *r, const Term *load, Terms_ *to)
 {
-    Indices own = {0}, theirs = {0};
-    Terms_ read = {0}, back = {0};
+    Indices own = ON_STACK(Index *, 16);
+    Indices theirs = ON_STACK(Index *, 16);
+    Terms_ read = ON_STACK(Term *, 16);
+    Terms_ back = ON_STACK(Term *, 16);
     load_indices(c, p, load, &own, &read);
     for (int i = 0; i < own.n; i++)
         if (read.at[i]->kind == TIndex) {
@@ -343,11 +346,11 @@ static void narrow_node(Ctx *c, const Uses *u, Node *p)
     const Use *use = use_of(u, p->out);
     if (p->reduce || p->at || p->out->kind != TTemp || use->root)
         return;
-    Terms_ all = {0};
+    Terms_ all = ON_STACK(Term *, 16);
     bool first = true;
     for (int i = 0; i < use->reader.n; i++) {
         const Node *r = use->reader.at[i];
-        Loads loads = {0};
+        Loads loads = ON_STACK(const Term *, 16);
         node_loads(c, r, &loads);
         bool in_body = false;
         for (int k = 0; k < loads.n; k++) {

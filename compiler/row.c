@@ -52,7 +52,7 @@ void row_error(Row *r, Span where, const char *fmt, ...)
     vsnprintf(text, (size_t)n + 1, fmt, ap);
     va_end(ap);
     error_at(r->c, r->at, "%s", text);
-    if (where.src && where.src != r->at.src) note_at(r->c, where, "the operator's line");
+    if (where.src && (where.src != r->at.src || where.from != r->at.from)) note_at(r->c, where, "the operator's line");
 }
 
 static Symbol *single_symbol(Dim d)
@@ -228,8 +228,8 @@ static bool node_fine(Ctx *c, Call *call, const Clause *k)
         return false;
     }
     if (inside_check(c, k, &load, &axis)) return true;
-    error_at(c, call->at, "%s: `%s` may be read outside: %s is not always in 0 … %s - 1", call->op, load->as ? load->as : load->from->name,
-             term_text(c, load->kid[axis]), dim_text(c, load->from->type.dim[axis]));
+    error_at(c, call->at, "%s: `%s` may be read outside: %s is not always in 0 … %s", call->op, load->as ? load->as : load->from->name,
+             term_text(c, load->kid[axis]), dim_text(c, dim_sub(c, load->from->type.dim[axis], dim(c, 1))));
     help(c, "`x[…] else v` says what it is outside, or `max(0, min(i, N - 1))` keeps the position inside");
     return false;
 }
@@ -416,7 +416,12 @@ static void open_loops(Row *r, const Left *l)
     r->nrunning = 0;
     for (int k = 0; k < r->nindex; k++) r->index[k].runs = false;
     for (int k = 0; k < l->n; k++)
-        for (int j = 0; j < l->axis[k].n; j++) row_run(r, l->axis[k].index[j]);
+        for (int j = 0; j < l->axis[k].n; j++) {
+            for (int m = 0; m < r->nrunning && r->decl->kind == IOp; m++)
+                if (r->running[m] == l->axis[k].index[j])
+                    row_error(r, r->decl->at, "%s: index `%s` stands twice in one result", r->decl->name, r->running[m]->name);
+            row_run(r, l->axis[k].index[j]);
+        }
 }
 
 /* Rule 69: the indices after `...` go back to the axes they came from; with `keep` those gone are 1. */
@@ -637,6 +642,11 @@ static bool shape_only(Row *r, const Left *l, int n, Tensor **out)
         Clause k = { .body = term_number(r->c, e, 0) };
         Axis *axis = NEWN(r->c, Axis, MaxRank);
         int rank = place_axes(r, &l[j], axis);
+        for (int m = 0; m < rank; m++) {                       /* [..., i, i] is two loops here */
+            Index **own = NEWN(r->c, Index *, axis[m].n + 1);
+            for (int p = 0; p < axis[m].n; p++) own[p] = index_new(r->c, axis[m].index[p]->name, axis[m].index[p]->size);
+            axis[m].index = own;
+        }
         if (!r->bad) out[j] = row_emit(r, l[j].name, axis, rank, &k, e);
     }
     return !r->bad;
@@ -672,8 +682,6 @@ static bool folded(Row *r, Value *arg, Value *out)
         if (!row_not_given(&arg[k])) bind_attr(r, &r->decl->params.at[k], &arg[k]);
     }
     if (r->decl->kind == IExtern) {
-        Expr *kid = NULL;
-        (void)kid;
         Term *t[8];
         Fault fault;
         int which, n = r->decl->params.n;

@@ -151,7 +151,7 @@ Axis  *loop_axes(Ctx *c, Index **index, int n);
 bool   constant_args(Ctx *c, Value *arg, int n, Elem want);  /* lists of numbers become constant tensors */
 
 /* row_index.c */
-const char *clause_line(Ctx *c, const char *op, Tensor *x, Axis *axis, int naxis, const Clause *k);   /* a row as text */
-Value whole_value(Ctx *c, Graph *g, const char *op, Tensor *x, Axis *axis, int naxis, Term *body, Span at, Name path, Name hint);
+const char *clause_line(Ctx *c, const char *op, Axis *axis, int naxis, const Clause *k);   /* a row as text */
+Value whole_value(Ctx *c, Graph *g, const char *op, Axis *axis, int naxis, Term *body, Span at, Name path, Name hint);
 
 #endif

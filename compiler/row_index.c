@@ -26,10 +26,9 @@ static void axis_text(Ctx *c, Text *t, const Axis *a)
     text_add(c, t, a->n == 1 ? "" : a->n ? ")" : "1)");
 }
 
-const char *clause_line(Ctx *c, const char *op, Tensor *x, Axis *axis, int naxis, const Clause *k)
+const char *clause_line(Ctx *c, const char *op, Axis *axis, int naxis, const Clause *k)
 {
     Text t = { 0 };
-    (void)x;
     text_add(c, &t, "op %s(x) -> [", op);
     for (int j = 0; j < naxis; j++) {
         if (j) text_add(c, &t, ", ");
@@ -39,13 +38,13 @@ const char *clause_line(Ctx *c, const char *op, Tensor *x, Axis *axis, int naxis
     return t.s;
 }
 
-Value whole_value(Ctx *c, Graph *g, const char *op, Tensor *x, Axis *axis, int naxis, Term *body, Span at, Name path, Name hint)
+Value whole_value(Ctx *c, Graph *g, const char *op, Axis *axis, int naxis, Term *body, Span at, Name path, Name hint)
 {
     Clause k = { .body = body };
     Name own = intern(c, op, strlen(op));
     Axis *kept = NEWN(c, Axis, naxis + 1);
     memcpy(kept, axis, sizeof *axis * (size_t)naxis);
-    Call *call = call_new(c, own, clause_line(c, op, x, kept, naxis, &k), path, at);
+    Call *call = call_new(c, own, clause_line(c, op, kept, naxis, &k), path, at);
     Tensor *t = row_node(c, g, call, hint && *hint ? hint : own, path, kept, naxis, &k);
     return t ? tensor_value(t, at) : poison(at);
 }
@@ -126,29 +125,10 @@ static void run_time_slice(Picked *p, const Pick *k)
     help(p->c, "`%s +: %s`: from %s, %s long", a, length, a, length);
 }
 
-static void run(Picked *p, const Pick *k, Dim size);
-
-/* j : j + 1 has a length although j is a run-time value: the end is the start and a number. */
-static bool counted(Ctx *c, const Pick *k, Pick *out)
-{
-    const Node *def = k->has_b && k->b.kind == VTensor ? k->b.tensor->def : NULL;
-    bool sum = def && def->reduce == NoReduce && def->body->kind == TApply && def->body->fn->id == FnAdd;
-    if (!sum || k->has_s || !k->has_a || k->a.kind != VTensor) return false;
-    const Term *start = def->body->kid[0], *more = def->body->kid[1];
-    if (start->kind == TNumber) { start = def->body->kid[1]; more = def->body->kid[0]; }
-    if (start->kind != TLoad || start->from != k->a.tensor || more->kind != TNumber || more->number < 0) return false;
-    *out = *k;
-    out->kind = SubRun;
-    out->b = (Value){ .kind = VInt, .whole = dim(c, (int64_t)more->number), .at = k->b.at };
-    return true;
-}
-
 static void slice(Picked *p, const Pick *k, Dim size)
 {
     Ctx *c = p->c;
     int64_t step = 1;
-    Pick fixed;
-    if (counted(c, k, &fixed)) { run(p, &fixed, size); return; }
     if ((k->has_a && k->a.kind == VTensor) || (k->has_b && k->b.kind == VTensor)) { run_time_slice(p, k); return; }
     bool ints = (!k->has_a || k->a.kind == VInt) && (!k->has_b || k->b.kind == VInt) && (!k->has_s || k->s.kind == VInt);
     if (!ints || (k->has_s && (!dim_number(k->s.whole, &step) || step == 0 || step < -(1 << 30) || step > 1 << 30))) {
@@ -299,7 +279,7 @@ Value row_index(Ctx *c, Graph *g, Value x, Pick *pick, int n, Span at, Name path
     if (p.bad) return poison(at);
     if (p.whole) return tensor_value(x.tensor, at);
     Term *body = term_load(c, x.tensor, p.at, p.n, NULL, intern(c, "x", 1));
-    return whole_value(c, g, p.has_gather ? "gather" : "index", x.tensor, p.axis, p.naxis, body, at, path, hint);
+    return whole_value(c, g, p.has_gather ? "gather" : "index", p.axis, p.naxis, body, at, path, hint);
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------------ */

@@ -36,9 +36,9 @@ static Term *sized(Make *m, Dim d)
     return t->kind == TNumber ? number(m, t->number) : t;
 }
 
-static Value finish(Make *m, const char *op, Tensor *x, Axis *axis, int n, Term *body)
+static Value finish(Make *m, const char *op, Axis *axis, int n, Term *body)
 {
-    return whole_value(m->c, m->g, op, x, axis, n, body, m->at, m->path, m->hint);
+    return whole_value(m->c, m->g, op, axis, n, body, m->at, m->path, m->hint);
 }
 
 static Term *load(Make *m, Tensor *t, Term **at) { return term_load(m->c, t, at, t->type.rank, NULL, intern(m->c, "x", 1)); }
@@ -199,7 +199,7 @@ static Value reshape_to(Make *m, Tensor *x, const Dim *to, int rank, const char 
         }
         at[k] = f->linear[k] ? f->linear[k] : radix(c, digit, size, f->nfrom[k]);
     }
-    return finish(m, op, x, axis, rank, load(m, x, at));
+    return finish(m, op, axis, rank, load(m, x, at));
 }
 
 static char *shape_text(Ctx *c, const Dim *d, int n)
@@ -259,7 +259,7 @@ static Value make_permute(Make *m)
         at[a] = term_index(m->c, i);
         one(m, &axis[k], i);
     }
-    return finish(m, "permute", x, axis, n, load(m, x, at));
+    return finish(m, "permute", axis, n, load(m, x, at));
 }
 
 static Value make_broadcast(Make *m)
@@ -280,7 +280,7 @@ static Value make_broadcast(Make *m)
         if (own) at[k - lead] = dim_is(own, 1) ? number(m, 0) : term_index(m->c, i);
     }
     if (lead < 0) return wrong(m, m->at, format(m->c, "cannot broadcast %s to %s", type_text(m->c, &x->type), shape_text(m->c, to, n)));
-    return finish(m, "broadcast_to", x, axis, n, load(m, x, at));
+    return finish(m, "broadcast_to", axis, n, load(m, x, at));
 }
 
 /* ---- concat, stack, split ---------------------------------------------------------------------------------- */
@@ -425,7 +425,7 @@ static Value make_concat(Make *m)
         Term *arg[3] = { j < n - 1 ? term_apply2(c, FnLt, Bool, z, sized(m, start[j + 1])) : NULL, own, body };
         body = body ? term_apply(c, fn(FnWhere), own->elem, arg) : own;
     }
-    return finish(m, "concat", t[0], out, rank, body);
+    return finish(m, "concat", out, rank, body);
 }
 
 static Value make_stack(Make *m)
@@ -450,7 +450,7 @@ static Value make_stack(Make *m)
         Term *arg[3] = { body ? term_apply2(c, FnEq, Bool, z, number(m, j)) : NULL, own, body };
         body = body ? term_apply(c, fn(FnWhere), own->elem, arg) : own;
     }
-    return finish(m, "stack", t[0], out, rank + 1, body);
+    return finish(m, "stack", out, rank + 1, body);
 }
 
 static Value piece(Make *m, Tensor *x, int axis, Dim from, Dim size)
@@ -463,7 +463,7 @@ static Value piece(Make *m, Tensor *x, int axis, Dim from, Dim size)
         at[k] = term_index(m->c, i);
         if (k == axis && !dim_is(from, 0)) at[k] = term_apply2(m->c, FnAdd, I32, at[k], sized(m, from));
     }
-    return finish(m, "split", x, out, x->type.rank, load(m, x, at));
+    return finish(m, "split", out, x->type.rank, load(m, x, at));
 }
 
 /* split(x, 3): in three equal parts; split(x, [2, 4]): parts of these sizes. */
@@ -640,7 +640,7 @@ static Value make_rearrange(Make *m)
     if (!named_sizes(m, &w, 2) || !size_words(m, &w, &from, &x->type)) return poison(m->at);
     open_words(m, &w);
     word_axes(m, &w, &to, axis);
-    return finish(m, "rearrange", x, axis, to.rank, read_words(m, &w, &from, x, intern(m->c, "x", 1)));
+    return finish(m, "rearrange", axis, to.rank, read_words(m, &w, &from, x, intern(m->c, "x", 1)));
 }
 
 /* "bij,bjk->bik": letters, so that spaces may be left out. */
@@ -700,7 +700,7 @@ static Value make_einsum(Make *m)
     Axis *own = NEWN(c, Axis, to.rank + 1);
     memcpy(own, axis, sizeof *own * (size_t)to.rank);
     Name op = intern(c, "einsum", 6);
-    Call *call = call_new(c, op, clause_line(c, "einsum", t[0], own, to.rank, &k), m->path, m->at);
+    Call *call = call_new(c, op, clause_line(c, "einsum", own, to.rank, &k), m->path, m->at);
     Tensor *out = row_node(c, m->g, call, m->hint && *m->hint ? m->hint : op, m->path, own, to.rank, &k);
     return out ? tensor_value(out, m->at) : poison(m->at);
 }

@@ -49,7 +49,7 @@ RowIndex *row_index_add(Row *r, Name n, int seq, Dim size, Name from)
 
 /* ---- how often `…` is written out ---------------------------------------------------------------- */
 
-static void count_name(Row *r, Name n, int *times)
+static void foundname(Row *r, Name n, int *times)
 {
     int len = row_seq(r, n);
     Bind *b = scope_find(r->scope, n);
@@ -65,7 +65,7 @@ static void count_name(Row *r, Name n, int *times)
 static void count(Row *r, Expr *e, int *times)
 {
     if (!e) return;
-    if (e->kind == EName) count_name(r, e->name, times);
+    if (e->kind == EName) foundname(r, e->name, times);
     for (int k = 0; k < e->n; k++) count(r, e->kid[k], times);
     for (int k = 0; k < e->narg; k++) { count(r, e->arg[k].key, times); count(r, e->arg[k].value, times); }
     for (int k = 0; k < e->nsub; k++) count(r, e->sub[k].a, times);
@@ -98,7 +98,7 @@ static Name index_of(Expr *e)
 int row_parts(Row *r, Expr *e, int seq, Part *out)
 {
     Name n = index_of(e);
-    int count_ = 0;
+    int found = 0;
     Dim size;
     if (n && (e->kind != EName || !scope_find(r->scope, n))) {
         out[0] = (Part){ .name = n, .seq = seq, .bound = e->kind == EBinary ? e->kid[1] : NULL };
@@ -118,11 +118,11 @@ int row_parts(Row *r, Expr *e, int seq, Part *out)
         for (int m = 0; m < times && !r->bad; m++) {
             Part inner[MaxParts];
             int got = kid->kind == EGroup ? 0 : row_parts(r, kid, e->kid[k]->kind == EPack ? m : seq, inner);
-            if (got != 1 || count_ == MaxParts) { row_error(r, kid->at, "%s: a group of plain indices is wanted", r->decl->name); return 0; }
-            out[count_++] = inner[0];
+            if (got != 1 || found == MaxParts) { row_error(r, kid->at, "%s: a group of plain indices is wanted", r->decl->name); return 0; }
+            out[found++] = inner[0];
         }
     }
-    return count_;
+    return found;
 }
 
 /* ---- `axis`: rule 69 --------------------------------------------------------------------------------- */
@@ -141,9 +141,9 @@ static bool has_tail(DimList d) { return d.n > 1 && d.at[0].kind == DimDots; }
 static bool axis_numbers(Row *r, const Value *v, int rank)
 {
     int64_t n;
-    int count_ = v->kind == VList ? v->n : 1;
-    if (count_ > rank) { row_error(r, v->at, "%s: %d axes of a tensor of rank %d", r->decl->name, count_, rank); return false; }
-    for (int k = 0; k < count_; k++) {
+    int found = v->kind == VList ? v->n : 1;
+    if (found > rank) { row_error(r, v->at, "%s: %d axes of a tensor of rank %d", r->decl->name, found, rank); return false; }
+    for (int k = 0; k < found; k++) {
         const Value *one = v->kind == VList ? &v->item[k] : v;
         if (one->kind != VInt || !dim_number(one->whole, &n) || n < -rank || n >= rank) {
             row_error(r, v->at, "%s: axis %s of a tensor of rank %d", r->decl->name,
@@ -154,7 +154,7 @@ static bool axis_numbers(Row *r, const Value *v, int rank)
             if (r->axes[j] == (n < 0 ? n + rank : n)) { row_error(r, v->at, "%s: axis %d is named twice", r->decl->name, r->axes[j]); return false; }
         r->axes[k] = (int)(n < 0 ? n + rank : n);
     }
-    r->naxes = count_;
+    r->naxes = found;
     return true;
 }
 
@@ -289,13 +289,12 @@ static void conflict(Row *r, const Equation *q, const Part *p, int n, Dim known)
     note_sizes(r->c, known, q->size);
 }
 
-static void bind_parts(Row *r, const Equation *q, Part *p, int n)
+static void bind_parts(Row *r, Part *p, int n)
 {
     Dim size;
     for (int k = 0; k < n; k++)
         if (p[k].bound && !row_index_find(r, p[k].name, p[k].seq) && row_size(r, p[k].bound, p[k].seq, &size))
             row_index_add(r, p[k].name, p[k].seq, size, NULL);
-    (void)q;
 }
 
 /* One try: solved, contradicted, or left for later. */
@@ -304,7 +303,7 @@ static void solve(Row *r, Equation *q, bool last)
     Part p[MaxParts];
     Dim known = dim(r->c, 1), rest;
     int n = row_parts(r, q->e, q->seq, p), unknown = -1, open = 0;
-    bind_parts(r, q, p, n);
+    bind_parts(r, p, n);
     for (int k = 0; k < n && !r->bad; k++) {
         RowIndex *i = p[k].name ? row_index_find(r, p[k].name, p[k].seq) : NULL;
         if (i || !p[k].name) known = dim_mul(r->c, known, i ? i->size : p[k].fixed);

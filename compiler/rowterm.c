@@ -119,7 +119,7 @@ static Term *group_position(Row *r, const Pat *p, Expr *e, int seq)
         digit[k] = position(r, e->kid[k], seq);
         size[k] = i->size;
         if (!r->bad && !inside_proved(r->c, digit[k], size[k]))
-            return broken(r, e->kid[k]->at, format(r->c, "this digit may be outside 0 … %s - 1", dim_text(r->c, size[k])));
+            return broken(r, e->kid[k]->at, format(r->c, "this digit may be outside 0 … %s", dim_text(r->c, dim_sub(r->c, size[k], dim(r->c, 1)))));
     }
     return radix(r->c, digit, size, n);
 }
@@ -138,9 +138,11 @@ static bool positions(Row *r, Expr *e, RowTensor *t, Term **at, int seq)
         if (s->kind != SubAt) { broken(r, s->at, "a slice cannot stand in an index expression"); return false; }
         Expr *x = s->a->kind == EPack ? s->a->kid[0] : s->a;
         int times = s->a->kind == EPack ? row_times(r, x) : 1;
-        for (int m = 0; m < times && k < t->n && !r->bad; m++, k++)
+        for (int m = 0; m < times && !r->bad; m++, k++) {
+            if (k == t->n) { broken(r, e->at, format(r->c, "`%s` has rank %d, and is read with more indices", t->name, t->n)); return false; }
             at[k] = x->kind == EGroup ? group_position(r, &t->pat[k], x, seq)
                                       : position(r, x, s->a->kind == EPack ? m : seq);
+        }
         if (r->bad) return false;
     }
     if (k != t->n) broken(r, e->at, format(r->c, "`%s` has rank %d, and is read with %d indices", t->name, t->n, k));

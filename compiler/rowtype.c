@@ -204,7 +204,9 @@ char *fault_text(Ctx *c, Fault fault, const Fn *f, Term **arg, int n, int which)
     case FaultIntDivide: return format(c, "`%s` of integer tensors (%s) is not defined", f->name, elem_name(arg[which]->elem));
     case FaultNotFloat:  return format(c, "`%s` of %s is not defined: it needs a float", f->name, a_elem(arg[which]->elem));
     case FaultNotInt:    return format(c, "`%s` needs an integer, found %s", f->name, elem_name(arg[which]->elem));
-    case FaultDivide:    return format(c, "%s / %s is not a whole number (`//` rounds down)", term_text(c, arg[0]), term_text(c, arg[1]));
+    case FaultDivide:
+        if (f->id != FnDiv || (arg[1]->kind == TNumber && arg[1]->number == 0)) return format(c, "%s is divided by zero", term_text(c, arg[0]));
+        return format(c, "%s / %s is not a whole number (`//` rounds down)", term_text(c, arg[0]), term_text(c, arg[1]));
     case FaultNumber: {
         const Term *other = arg[which == n - 1 && n > 1 ? n - 2 : n - 1];
         return format(c, "%s is not %s", term_text(c, arg[which]), a_elem(other->elem));

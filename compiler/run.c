@@ -214,8 +214,10 @@ static bool bind_from_inputs(Work *w, const Inputs *in) {
 int command_run(Work *w) {
     Ctx *c = w->c;
     Inputs in = {0};
-    if (!read_inputs(c, &in) || !run_passes(w, "build") || w->dumped)
-        return w->dumped ? 0 : 1;
+    read_inputs(c, &in);
+    run_passes(w, "build");
+    if (w->dumped)
+        return 0;
     if (!bind_from_inputs(w, &in) || !run_passes_after(w, "build", "simplify") || w->dumped)
         return w->dumped ? 0 : 1;
     if (w->programs.n != 1) {

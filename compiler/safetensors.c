@@ -3,8 +3,8 @@
  *     u64 length, little-endian | header: JSON of that length | data
  *     { "__metadata__": {"key": "text"}, "NAME": { "dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24] }, … }
  *
- * The ranges of the arrays must tile the data: no hole, no overlap, nothing left over. So a file can
- * hide nothing, and no two names share bytes. */
+ * The ranges of the arrays must tile the data: no hole, no overlap, nothing left over. So a file
+ * can hide nothing, and no two names share bytes. */
 #include "archive.h"
 #include "json.h"
 
@@ -30,42 +30,40 @@ static const struct { const char *name; Elem elem; } dtypes[] = {
     { "U8", U8 },   { "U16", U16 }, { "U32", U32 },   { "U64", U64 },
 };
 
-static Elem dtype_named(const Json *j)
-{
+static Elem dtype_named(const Json *j) {
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
-        if (j->n == strlen(dtypes[i].name) && !memcmp(j->text, dtypes[i].name, j->n)) return dtypes[i].elem;
+        if (j->n == strlen(dtypes[i].name) && !memcmp(j->text, dtypes[i].name, j->n))
+            return dtypes[i].elem;
     return NoElem;
 }
 
-static const char *name_shown(const Safe *s, const Json *item)
-{
+static const char *name_shown(const Safe *s, const Json *item) {
     return shown(s->c, item->key, item->key_n);
 }
 
-static bool wrong(const Safe *s, const Json *item, const char *what)
-{
+static bool wrong(const Safe *s, const Json *item, const char *what) {
     return archive_error(s->c, s->path, "array `%s`: %s", name_shown(s, item), what);
 }
 
-static bool is_natural(const Json *j)
-{
+static bool is_natural(const Json *j) {
     return j->kind == JsonNumber && j->is_whole && j->whole >= 0 && j->text[0] != '-';
 }
 
-static bool read_dtype(const Safe *s, const Json *item, Array *a)
-{
+static bool read_dtype(const Safe *s, const Json *item, Array *a) {
     const Json *j = json_get(item, "dtype");
-    if (!j || j->kind != JsonString) return wrong(s, item, "`dtype` must be a string");
+    if (!j || j->kind != JsonString)
+        return wrong(s, item, "`dtype` must be a string");
     a->elem = dtype_named(j);
-    if (a->elem) return true;
+    if (a->elem)
+        return true;
     return archive_error(s->c, s->path, "array `%s`: there is no element type for dtype `%s`",
                          name_shown(s, item), shown(s->c, j->text, j->n));
 }
 
-static bool read_shape(const Safe *s, const Json *item, Array *a)
-{
+static bool read_shape(const Safe *s, const Json *item, Array *a) {
     const Json *j = json_get(item, "shape");
-    if (!j || j->kind != JsonArray) return wrong(s, item, "`shape` must be an array of numbers");
+    if (!j || j->kind != JsonArray)
+        return wrong(s, item, "`shape` must be an array of numbers");
     if (j->n > MaxRank)
         return archive_error(s->c, s->path, "array `%s`: %zu axes; at most %d can be read",
                              name_shown(s, item), j->n, MaxRank);
@@ -78,31 +76,37 @@ static bool read_shape(const Safe *s, const Json *item, Array *a)
     return true;
 }
 
-static bool read_range(const Safe *s, const Json *item, const Array *a, Range *r)
-{
+static bool read_range(const Safe *s, const Json *item, const Array *a, Range *r) {
     const Json *j = json_get(item, "data_offsets");
-    if (!j || j->kind != JsonArray || j->n != 2 || !is_natural(&j->item[0]) || !is_natural(&j->item[1]))
+    if (!j || j->kind != JsonArray || j->n != 2 || !is_natural(&j->item[0]) ||
+        !is_natural(&j->item[1]))
         return wrong(s, item, "`data_offsets` must be two whole numbers");
     r->from = (uint64_t)j->item[0].whole;
     r->to = (uint64_t)j->item[1].whole;
     size_t count, bytes;
     if (!array_size(a, &count, &bytes))
         return wrong(s, item, "its shape has more elements than memory can hold");
-    if (r->to < r->from) return wrong(s, item, "it ends before it begins");
-    if (r->to - r->from == bytes) return true;
-    return archive_error(s->c, s->path, "array `%s` is %s, %zu bytes; its range in the file has %llu",
-                         name_shown(s, item), array_type(s->c, a), bytes, (unsigned long long)(r->to - r->from));
+    if (r->to < r->from)
+        return wrong(s, item, "it ends before it begins");
+    if (r->to - r->from == bytes)
+        return true;
+    return archive_error(
+        s->c, s->path, "array `%s` is %s, %zu bytes; its range in the file has %llu",
+        name_shown(s, item), array_type(s->c, a), bytes, (unsigned long long)(r->to - r->from));
 }
 
-static bool read_array(Safe *s, const Json *item)
-{
+static bool read_array(Safe *s, const Json *item) {
     int i = s->archive->n;
     Array *a = &s->archive->at[i];
-    if (item->kind != JsonObject) return wrong(s, item, "its entry in the header must be an object");
-    if (item->repeated) return wrong(s, item, "a key of its entry is given twice");
+    if (item->kind != JsonObject)
+        return wrong(s, item, "its entry in the header must be an object");
+    if (item->repeated)
+        return wrong(s, item, "a key of its entry is given twice");
     if (item->n != 3)
-        return wrong(s, item, "its entry must have `dtype`, `shape` and `data_offsets`, and nothing else");
-    if (memchr(item->key, 0, item->key_n)) return wrong(s, item, "a zero byte in its name");
+        return wrong(s, item,
+                     "its entry must have `dtype`, `shape` and `data_offsets`, and nothing else");
+    if (memchr(item->key, 0, item->key_n))
+        return wrong(s, item, "a zero byte in its name");
     if (!read_dtype(s, item, a) || !read_shape(s, item, a) || !read_range(s, item, a, &s->range[i]))
         return false;
     s->range[i].array = i;
@@ -111,10 +115,11 @@ static bool read_array(Safe *s, const Json *item)
     return true;
 }
 
-static bool check_metadata(const Safe *s, const Json *meta)
-{
-    if (meta->kind != JsonObject) return archive_error(s->c, s->path, "`__metadata__` must be an object");
-    if (meta->repeated) return archive_error(s->c, s->path, "a key of `__metadata__` is given twice");
+static bool check_metadata(const Safe *s, const Json *meta) {
+    if (meta->kind != JsonObject)
+        return archive_error(s->c, s->path, "`__metadata__` must be an object");
+    if (meta->repeated)
+        return archive_error(s->c, s->path, "a key of `__metadata__` is given twice");
     for (size_t i = 0; i < meta->n; i++)
         if (meta->item[i].kind != JsonString)
             return archive_error(s->c, s->path, "`__metadata__` must hold strings only; `%s` is %s",
@@ -122,35 +127,36 @@ static bool check_metadata(const Safe *s, const Json *meta)
     return true;
 }
 
-static int by_position(const void *pa, const void *pb)
-{
+static int by_position(const void *pa, const void *pb) {
     const Range *a = pa, *b = pb;
-    if (a->from != b->from) return a->from < b->from ? -1 : 1;
-    if (a->to != b->to) return a->to < b->to ? -1 : 1;
+    if (a->from != b->from)
+        return a->from < b->from ? -1 : 1;
+    if (a->to != b->to)
+        return a->to < b->to ? -1 : 1;
     return a->array < b->array ? -1 : a->array > b->array;
 }
 
-static bool check_tiling(Safe *s)
-{
+static bool check_tiling(Safe *s) {
     uint64_t end = 0;
     qsort(s->range, (size_t)s->archive->n, sizeof *s->range, by_position);
     for (int i = 0; i < s->archive->n; i++) {
         const Range *r = &s->range[i];
         const char *nm = s->archive->at[r->array].name;
         if (r->from != end)
-            return archive_error(s->c, s->path,
-                                 "array `%s` begins at byte %llu of the data; %llu is expected (%s)",
-                                 shown(s->c, nm, strlen(nm)), (unsigned long long)r->from, (unsigned long long)end,
-                                 r->from < end ? "it overlaps the one before" : "there is a hole before it");
+            return archive_error(
+                s->c, s->path, "array `%s` begins at byte %llu of the data; %llu is expected (%s)",
+                shown(s->c, nm, strlen(nm)), (unsigned long long)r->from, (unsigned long long)end,
+                r->from < end ? "it overlaps the one before" : "there is a hole before it");
         end = r->to;
     }
-    if (end == s->data.n) return true;
-    return archive_error(s->c, s->path, "the arrays take %llu bytes; the file has %zu after its header",
+    if (end == s->data.n)
+        return true;
+    return archive_error(s->c, s->path,
+                         "the arrays take %llu bytes; the file has %zu after its header",
                          (unsigned long long)end, s->data.n);
 }
 
-static bool take_data(Safe *s)
-{
+static bool take_data(Safe *s) {
     for (int i = 0; i < s->archive->n; i++) {
         const Range *r = &s->range[i];
         Array *a = &s->archive->at[r->array];
@@ -162,28 +168,32 @@ static bool take_data(Safe *s)
     return true;
 }
 
-static bool read_header(Safe *s, const Json *header)
-{
+static bool read_header(Safe *s, const Json *header) {
     if (header->kind != JsonObject)
-        return archive_error(s->c, s->path, "the header is %s; an object is expected", json_kind(header));
+        return archive_error(s->c, s->path, "the header is %s; an object is expected",
+                             json_kind(header));
     if (header->repeated)
-        return archive_error(s->c, s->path, "array `%s` is given twice", name_shown(s, header->repeated));
-    if (header->n > INT_MAX / 2) return archive_error(s->c, s->path, "too many arrays");
+        return archive_error(s->c, s->path, "array `%s` is given twice",
+                             name_shown(s, header->repeated));
+    if (header->n > INT_MAX / 2)
+        return archive_error(s->c, s->path, "too many arrays");
     s->archive->at = NEWN(s->c, Array, header->n);
     s->range = NEWN(s->c, Range, header->n + 1);
     for (size_t i = 0; i < header->n; i++) {
         const Json *item = &header->item[i];
         bool meta = item->key_n == 12 && !memcmp(item->key, "__metadata__", 12);
-        if (meta ? !check_metadata(s, item) : !read_array(s, item)) return false;
+        if (meta ? !check_metadata(s, item) : !read_array(s, item))
+            return false;
     }
     return check_tiling(s) && take_data(s);
 }
 
 /* The bytes of the header; what follows is the data. */
-static bool split(Safe *s, Bytes b, Bytes *header)
-{
-    if (!b.n) return archive_error(s->c, s->path, "the file is empty");
-    if (b.n < 8) return archive_error(s->c, s->path, "%zu bytes are no file of weights", b.n);
+static bool split(Safe *s, Bytes b, Bytes *header) {
+    if (!b.n)
+        return archive_error(s->c, s->path, "the file is empty");
+    if (b.n < 8)
+        return archive_error(s->c, s->path, "%zu bytes are no file of weights", b.n);
     uint64_t n = little(b.at, 8);
     if (n > most_header && (b.n == 8 || b.at[8] != '{'))
         return archive_error(s->c, s->path, "this is no safetensors, .npz or .npy file");
@@ -191,21 +201,24 @@ static bool split(Safe *s, Bytes b, Bytes *header)
         return archive_error(s->c, s->path, "a header of %llu bytes; at most %llu are allowed",
                              (unsigned long long)n, (unsigned long long)most_header);
     if (n > b.n - 8)
-        return archive_error(s->c, s->path, "a header of %llu bytes, but the file has only %zu more",
+        return archive_error(s->c, s->path,
+                             "a header of %llu bytes, but the file has only %zu more",
                              (unsigned long long)n, b.n - 8);
     *header = (Bytes){ b.at + 8, (size_t)n };
     s->data = (Bytes){ b.at + 8 + n, b.n - 8 - (size_t)n };
     return true;
 }
 
-Archive *safetensors_read(Ctx *c, const char *path, Bytes b)
-{
+Archive *safetensors_read(Ctx *c, const char *path, Bytes b) {
     Safe s = { .c = c, .path = path, .archive = NEW(c, Archive) };
     Bytes header = { 0 };
     JsonError e;
     s.archive->path = path;
-    if (!split(&s, b, &header)) return NULL;
+    if (!split(&s, b, &header))
+        return NULL;
     const Json *j = json_read(c, (const char *)header.at, header.n, &e);
-    if (!j) archive_error(c, path, "the header is not JSON: %s (byte %zu of the file)", e.what, e.at + 8);
+    if (!j)
+        archive_error(c, path, "the header is not JSON: %s (byte %zu of the file)", e.what,
+                      e.at + 8);
     return j && read_header(&s, j) ? s.archive : NULL;
 }

@@ -68,9 +68,10 @@ static Node *follower(Ctx *c, const Uses *u, const Node *n, const Term **load, I
     if (use->root || use->reader.n != 1)
         return NULL;
     Node *r = use->reader.at[0];
-    Loads loads = {0};
-    Terms_ to = {0};
-    Indices from = {0}, all = {0};
+    Loads loads = ON_STACK(const Term *, 16);
+    Terms_ to = ON_STACK(Term *, 16);
+    Indices from = ON_STACK(Index *, 16);
+    Indices all = ON_STACK(Index *, 16);
     int reads = 0;
     node_loads(c, r, &loads);
     for (int i = 0; i < loads.n; i++)
@@ -95,7 +96,7 @@ static Node *follower(Ctx *c, const Uses *u, const Node *n, const Term **load, I
 
 static void in_own_indices(Ctx *c, const Indices *theirs, const Indices *own, Line *l)
 {
-    Terms_ to = {0};
+    Terms_ to = ON_STACK(Term *, 16);
     for (int i = 0; i < own->n; i++)
         push(c, &to, term_index(c, own->at[i]));
     if (l->scale)
@@ -114,7 +115,8 @@ static Line composed(Ctx *c, Line before, Line after)
 /* For each index of n the one of r that stands for it, given those of the node between them. */
 static Indices through(Ctx *c, const Node *between, const Indices *mid, const Indices *last)
 {
-    Indices own = {0}, to = {0};
+    Indices own = ON_STACK(Index *, 16);
+    Indices to = {0};
     node_axes(c, between, &own);
     for (int i = 0; i < mid->n; i++)
         for (int k = 0; k < own.n; k++)
@@ -127,13 +129,14 @@ static void follow(Fold *f, const Uses *u, Site *s)
 {
     Ctx *c = f->c;
     Node *n = s->node;
-    Indices own = {0}, at = {0};
+    Indices own = ON_STACK(Index *, 16);
+    Indices at = {0};
     Line line = {0};
     node_axes(c, n, &own);
     node_axes(c, n, &at);
     for (;;) {
         const Term *load = NULL;
-        Indices mid = {0};
+        Indices mid = ON_STACK(Index *, 16);
         Line next;
         Node *r = follower(c, u, n, &load, &mid);
         if (!r || !elem_is_float(r->out->type.elem) || r->out->type.elem != n->out->type.elem ||
@@ -165,7 +168,7 @@ static const Term *weight_in(Ctx *c, const Term *t)
 
 static bool uses_only(Ctx *c, const Node *n, const Term *t, const Term *weight)
 {
-    Indices own = {0};
+    Indices own = ON_STACK(Index *, 16);
     node_axes(c, n, &own);
     for (int i = 0; i < own.n; i++)
         if (term_uses(t, own.at[i]) && !term_uses(weight, own.at[i]))
@@ -214,7 +217,7 @@ static Map read_counts(Fold *f)
     for (int i = 0; i < f->program->n; i++) {
         const Graph *g = f->program->graph[i];
         for (int k = 0; k < g->node.n; k++) {
-            Loads loads = {0};
+            Loads loads = ON_STACK(const Term *, 16);
             node_loads(f->c, g->node.at[k], &loads);
             for (int j = 0; j < loads.n; j++) {
                 intptr_t n = (intptr_t)map_get(&count, loads.at[j]->from);
@@ -274,8 +277,8 @@ static void rewrite(Fold *f, Site *s)
 {
     Ctx *c = f->c;
     Node *n = s->node, *last = s->last;
-    Indices own = {0};
-    Terms_ to = {0};
+    Indices own = ON_STACK(Index *, 16);
+    Terms_ to = ON_STACK(Term *, 16);
     node_axes(c, n, &own);
     for (int i = 0; i < own.n; i++)
         push(c, &to, term_index(c, s->at.at[i]));

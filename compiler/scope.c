@@ -2,6 +2,7 @@
 #include "flatten.h"
 
 #include <ctype.h>
+#include <string.h>
 
 Scope *scope_in(Ctx *c, Scope *up, bool keeps)
 {
@@ -9,6 +10,13 @@ Scope *scope_in(Ctx *c, Scope *up, bool keeps)
     s->up = up;
     s->keeps = keeps;
     return s;
+}
+
+void scope_reset(Scope *s)
+{
+    if (s->names.n) memset(s->names.slot, 0, sizeof *s->names.slot * (size_t)s->names.cap);
+    s->names.n = 0;
+    s->var.n = 0;
 }
 
 Var *find_var(const Scope *s, Name n)

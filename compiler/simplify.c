@@ -34,8 +34,8 @@ static Index *canonical(Ctx *c, Keys *k, int place, Dim size)
 /* Terms are interned, so with canonical indices in place equal nodes have equal pointers. */
 Name node_key(Ctx *c, Keys *k, const Node *n)
 {
-    Indices from = {0};
-    Terms_ to = {0};
+    Indices from = ON_STACK(Index *, 16);
+    Terms_ to = ON_STACK(Term *, 16);
     Text key = {0};
     node_axes(c, n, &from);
     for (int i = 0; i < n->nbind; i++)
@@ -54,6 +54,84 @@ Name node_key(Ctx *c, Keys *k, const Node *n)
     return intern(c, key.s, key.n);
 }
 
+/* For the sweep a hash and a comparison do, which make no terms. An index stands for its place. */
+typedef struct Places { Index **at; int n; } Places;
+
+static Places places_of(Ctx *c, const Node *n, Indices *list)
+{
+    node_axes(c, n, list);
+    for (int i = 0; i < n->nbind; i++)
+        push(c, list, n->bind[i]);
+    return (Places){list->at, list->n};
+}
+
+static int place_in(const Places *p, const Index *x)
+{
+    int i = 0;
+    while (i < p->n && p->at[i] != x)
+        i++;
+    return i;
+}
+
+static uintptr_t mixed(uintptr_t h, uintptr_t v) { return (h ^ v) * (uintptr_t)0x9e3779b97f4a7c15; }
+
+static uintptr_t term_hash(const Term *t, const Places *p)
+{
+    uintptr_t h = mixed((uintptr_t)t->kind * 31 + (uintptr_t)t->elem, (uintptr_t)t->n);
+    if (t->kind == TNumber || t->kind == TSize)
+        return mixed(h, (uintptr_t)t);
+    if (t->kind == TIndex)
+        return mixed(h, (uintptr_t)place_in(p, t->index));
+    h = mixed(h, t->kind == TLoad ? (uintptr_t)t->from : (uintptr_t)t->fn);
+    for (int i = 0; i < t->n; i++)
+        h = mixed(h, term_hash(t->kid[i], p)) + 1;
+    return t->outside ? mixed(h, term_hash(t->outside, p)) : h;
+}
+
+static bool term_same(const Term *a, const Places *p, const Term *b, const Places *q)
+{
+    if (a->kind != b->kind || a->elem != b->elem || a->n != b->n || a->from != b->from || a->fn != b->fn ||
+        !a->outside != !b->outside)
+        return false;
+    if (a->kind == TNumber || a->kind == TSize)
+        return a == b;
+    if (a->kind == TIndex)
+        return place_in(p, a->index) == place_in(q, b->index);
+    for (int i = 0; i < a->n; i++)
+        if (!term_same(a->kid[i], p, b->kid[i], q))
+            return false;
+    return !a->outside || term_same(a->outside, p, b->outside, q);
+}
+
+static uintptr_t node_hash(const Node *n, const Places *p)
+{
+    uintptr_t h = mixed((uintptr_t)n->reduce, term_hash(n->body, p));
+    for (int i = 0; i < n->ncond; i++)
+        h = mixed(h, term_hash(n->cond[i], p));
+    for (int i = 0; i < p->n; i++)
+        h = mixed(h, (uintptr_t)p->at[i]->size);
+    return h ? h : 1;
+}
+
+static bool node_same(const Node *a, const Places *p, const Node *b, const Places *q)
+{
+    if (a->reduce != b->reduce || a->naxis != b->naxis || a->nbind != b->nbind || a->ncond != b->ncond || p->n != q->n ||
+        a->out->type.elem != b->out->type.elem)
+        return false;
+    for (int i = 0; i < a->naxis; i++)
+        if (a->axis[i].n != b->axis[i].n)
+            return false;
+    for (int i = 0; i < p->n; i++)
+        if (p->at[i]->size != q->at[i]->size)
+            return false;
+    for (int i = 0; i < a->ncond; i++)
+        if (!term_same(a->cond[i], p, b->cond[i], q))
+            return false;
+    return term_same(a->body, p, b->body, q);
+}
+
+typedef struct Same { Node *node; struct Same *next; } Same;   /* nodes of one hash */
+
 /* ---- a sweep ---- */
 
 typedef struct Sweep {
@@ -62,8 +140,7 @@ typedef struct Sweep {
     Uses *uses;                         /* as they were before the sweep: it only moves reads to later nodes */
     Map alias;                          /* Tensor → the equal Tensor that is read instead */
     Map made;                           /* Tensor → its node, when it is behind the sweep */
-    Map equal;                          /* key → Tensor */
-    Keys *keys;
+    Map equal;                          /* hash → Same */
     Node *reader;
     bool contracts;                     /* the reader is a matmul or a convolution, as it stands */
     bool changed;
@@ -153,6 +230,30 @@ static Term *clean(Ctx *c, Term *t, void *with)
     return NULL;
 }
 
+/* Would `clean` change anything in t? Asked first, since to rebuild a term takes memory. */
+static bool unclean(const Sweep *s, const Term *t)
+{
+    if (t->kind == TApply && t->fn->id == FnStopGradient)
+        return true;
+    if (t->kind == TLoad && (t->from->kind == TConst || map_get(&s->alias, t->from) ||
+                             vanishes(s, map_get(&s->made, t->from))))
+        return true;
+    for (int i = 0; i < t->n; i++)
+        if (unclean(s, t->kid[i]))
+            return true;
+    return t->outside && unclean(s, t->outside);
+}
+
+static bool node_unclean(const Sweep *s, const Node *n)
+{
+    bool any = unclean(s, n->body);
+    for (int i = 0; i < n->ncond && !any; i++)
+        any = unclean(s, n->cond[i]);
+    for (int i = 0; n->at && i < n->out->type.rank && !any; i++)
+        any = unclean(s, n->at[i]);
+    return any;
+}
+
 /* ---- loops that run once, reductions that reduce nothing ---- */
 
 static void drop_from_axes(Ctx *c, Node *n)
@@ -176,8 +277,9 @@ static void drop_from_axes(Ctx *c, Node *n)
 
 static bool drop_ones(Ctx *c, Node *n)
 {
-    Indices all = {0}, ones = {0};
-    Terms_ zero = {0};
+    Indices all = ON_STACK(Index *, 16);
+    Indices ones = ON_STACK(Index *, 16);
+    Terms_ zero = ON_STACK(Term *, 16);
     node_axes(c, n, &all);
     for (int i = 0; i < n->nbind; i++)
         push(c, &all, n->bind[i]);
@@ -245,42 +347,53 @@ static bool node_clean(Ctx *c, Node *n)
 
 /* The node's tensor is equal to one made before: that is read instead. An output keeps its own name, and
  * the node before takes it; two outputs stay two. */
+static bool takes_place(Sweep *s, Node *n, Node *first)
+{
+    bool mine = use_of(s->uses, n->out)->root, theirs = use_of(s->uses, first->out)->root;
+    if (mine && theirs)
+        return false;
+    if (!mine) {
+        map_put(s->c, &s->alias, n->out, first->out);
+        return true;
+    }
+    map_put(s->c, &s->alias, first->out, n->out);
+    map_put(s->c, &s->made, n->out, first);
+    map_put(s->c, &s->made, first->out, NULL);
+    n->out->def = first;
+    first->out = n->out;
+    return true;
+}
+
 static bool is_double(Sweep *s, Node *n)
 {
     if (n->out->kind != TTemp || n->at)
         return false;
-    Name key = node_key(s->c, s->keys, n);
-    Tensor *first = map_get(&s->equal, key);
-    if (!first) {
-        map_put(s->c, &s->equal, key, n->out);
-        return false;
+    Indices mine = ON_STACK(Index *, 16);
+    Places p = places_of(s->c, n, &mine);
+    const void *key = (const void *)node_hash(n, &p);
+    Same *head = map_get(&s->equal, key);
+    for (Same *e = head; e; e = e->next) {
+        Indices theirs = ON_STACK(Index *, 16);
+        Places q = places_of(s->c, e->node, &theirs);
+        if (node_same(n, &p, e->node, &q))
+            return takes_place(s, n, e->node);
     }
-    Use *mine = use_of(s->uses, n->out), *theirs = use_of(s->uses, first);
-    if (mine->root && theirs->root)
-        return false;
-    if (!mine->root) {
-        map_put(s->c, &s->alias, n->out, first);
-        return true;
-    }
-    Node *def = map_get(&s->made, first);
-    map_put(s->c, &s->alias, first, n->out);
-    map_put(s->c, &s->equal, key, n->out);
-    map_put(s->c, &s->made, n->out, def);
-    map_put(s->c, &s->made, first, NULL);
-    n->out->def = def;
-    def->out = n->out;
-    return true;
+    Same *e = NEW(s->c, Same);
+    *e = (Same){n, head};
+    map_put(s->c, &s->equal, key, e);
+    return false;
 }
 
 static bool sweep(Ctx *c, Graph *g)
 {
-    Sweep s = {.c = c, .graph = g, .uses = graph_uses(c, g), .keys = keys_new(c)};
+    Sweep s = {.c = c, .graph = g, .uses = graph_uses(c, g)};
     int kept = 0;
     for (int i = 0; i < g->node.n; i++) {
         Node *n = g->node.at[i];
         s.reader = n;
         s.contracts = node_contracts(c, n);
-        s.changed |= node_map(c, n, clean, &s);
+        if (node_unclean(&s, n))
+            s.changed |= node_map(c, n, clean, &s);
         s.changed |= node_clean(c, n);
         if (is_double(&s, n)) {
             s.changed = true;
@@ -292,7 +405,8 @@ static bool sweep(Ctx *c, Graph *g)
     g->node.n = kept;
     if (s.alias.n)                      // a node whose output took the place of an earlier tensor
         for (int i = 0; i < kept; i++)
-            node_map(c, g->node.at[i], clean, &s);
+            if (node_unclean(&s, g->node.at[i]))
+                node_map(c, g->node.at[i], clean, &s);
     return s.changed;
 }
 
@@ -301,18 +415,21 @@ static bool sweep(Ctx *c, Graph *g)
 static bool sweep_dead(Ctx *c, Graph *g)
 {
     Map wanted = {0};
-    Uses *u = graph_uses(c, g);
-    Loads loads = {0};
+    Loads loads = ON_STACK(const Term *, 16);
+    for (int i = 0; i < g->output.n; i++)
+        if (g->output.at[i].tensor)
+            map_put(c, &wanted, g->output.at[i].tensor, g);
     int from = g->node.n;
     for (int i = g->node.n - 1; i >= 0; i--) {
         Node *n = g->node.at[i];
-        if (!use_of(u, n->out)->root && !map_get(&wanted, n->out))
+        if (n->out->kind != TState && !map_get(&wanted, n->out))
             continue;
         g->node.at[--from] = n;
         loads.n = 0;
         node_loads(c, n, &loads);
         for (int k = 0; k < loads.n; k++)
-            map_put(c, &wanted, loads.at[k]->from, n);
+            if (loads.at[k]->from->def)
+                map_put(c, &wanted, loads.at[k]->from, n);
     }
     if (from == 0)
         return false;
@@ -326,7 +443,7 @@ static bool sweep_dead(Ctx *c, Graph *g)
 /* Does the view read each element at most once? Every index of it then stands in just one position, as a digit. */
 static bool reads_once(Ctx *c, const Node *view, const Term *load)
 {
-    Indices all = {0};
+    Indices all = ON_STACK(Index *, 16);
     int digits = 0;
     node_axes(c, view, &all);
     for (int k = 0; k < load->n; k++) {
@@ -346,7 +463,7 @@ static bool reads_once(Ctx *c, const Node *view, const Term *load)
 static void rename_binders(Ctx *c, Node *n)
 {
     Index **bind = NEWN(c, Index *, n->nbind + 1);
-    Terms_ to = {0};
+    Terms_ to = ON_STACK(Term *, 16);
     for (int i = 0; i < n->nbind; i++) {
         bind[i] = index_new(c, n->bind[i]->name, n->bind[i]->size);
         push(c, &to, term_index(c, bind[i]));
@@ -405,8 +522,8 @@ static bool take_producer(Ctx *c, const Uses *u, Node *view)
             return false;
     Node whole = *p;
     rename_binders(c, &whole);
-    Indices from = {0};
-    Terms_ to = {0};
+    Indices from = ON_STACK(Index *, 16);
+    Terms_ to = ON_STACK(Term *, 16);
     load_indices(c, &whole, view->body, &from, &to);
     node_subst(c, &whole, from.at, to.at, from.n);
     view->reduce = whole.reduce;
@@ -432,9 +549,8 @@ static bool turn_view(Ctx *c, const Uses *u, Node *n)
 }
 
 /* The facts stay good enough while views are turned: a node that was taken over still stands where it stood. */
-static bool turn_views(Ctx *c, Graph *g)
+static bool turn_views(Ctx *c, Graph *g, const Uses *u)
 {
-    Uses *u = graph_uses(c, g);
     bool changed = false;
     int kept = 0;
     for (int i = 0; i < g->node.n; i++) {
@@ -449,7 +565,13 @@ static bool turn_views(Ctx *c, Graph *g)
 
 /* ---- the passes ---- */
 
-static bool (*const pass[])(Ctx *, Graph *) = {sweep, sweep_dead, guards_to_readers, turn_views, sweep_dead};
+/* What asks who reads a node; the facts serve both. */
+static bool by_readers(Ctx *c, Graph *g)
+{
+    const Uses *u = graph_uses(c, g);
+    bool changed = guards_to_readers(c, g, u);
+    return turn_views(c, g, u) || changed;
+}
 
 enum { MostRounds = 12 };
 
@@ -457,9 +579,9 @@ static void simplify_graph(Ctx *c, Graph *g)
 {
     bool changed = true;
     for (int round = 0; changed && round < MostRounds; round++) {
-        changed = false;
-        for (size_t i = 0; i < sizeof pass / sizeof *pass; i++)
-            changed |= pass[i](c, g);
+        changed = sweep(c, g);
+        sweep_dead(c, g);
+        changed |= by_readers(c, g);
     }
 }
 

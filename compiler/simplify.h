@@ -9,6 +9,8 @@
 typedef VEC(const Term *) Loads;
 typedef VEC(Term *) Terms_;
 typedef VEC(Index *) Indices;
+/* A list that stays in the function: the arena is asked only when it grows beyond n. */
+#define ON_STACK(T, n) {(T[n]){0}, 0, (n)}
 
 typedef struct Use {                    /* of one tensor */
     Node *def;                          /* the node that makes it; NULL: it comes from outside the graph */
@@ -59,7 +61,7 @@ bool  axis_of_position(Ctx *c, const Term *position, Dim size, Axis *a);
 double reduce_neutral(Reduce r, bool *has);              /* what a reduction of no terms gives */
 Term *in_range(Ctx *c, Term *position, Dim size);        /* true where 0 <= position < size; simplified as far as is known */
 bool  guards_to_conditions(Ctx *c, Node *n);
-bool  guards_to_readers(Ctx *c, Graph *g);
+bool  guards_to_readers(Ctx *c, Graph *g, const Uses *u);
 void  narrow(Ctx *c, Graph *g);
 Term *condition_split(Ctx *c, Term *cond, Terms_ *to);   /* `a and b` is two; what is known to hold is none */
 

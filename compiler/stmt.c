@@ -47,155 +47,6 @@ static bool first_chains(const Body *b)
     return false;
 }
 
-/* ---- declarations: weights and states ----------------------------------------------------------------- */
-
-static void note_weights(Instance *i)
-{
-    for (; i; i = i->up) i->weights = true;
-}
-
-static Given *bound_weight(Act *a, Name n)
-{
-    for (int i = 0; i < a->ngiven; i++)
-        if (a->given[i].name == n && !a->given[i].used) return &a->given[i];
-    return NULL;
-}
-
-static const char *ordinal(int k)
-{
-    static const char *const word[] = { "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth" };
-    return word[k];
-}
-
-static Limit *limit_of(Elab *e, const EntryItem *entry, Name n, Span *at)
-{
-    for (int i = 0; entry && i < entry->nbound; i++)
-        if (entry->bound[i].name == n) { *at = entry->bound[i].at; break; }
-    for (int i = 0; i < e->limit.n; i++)
-        if (e->limit.at[i].name == n) return &e->limit.at[i];
-    return NULL;
-}
-
-/* Rule 51. The message stands at what the entry says of the size, when an entry says it. */
-static void sizes_disagree(Act *a, const Stmt *s, const Tensor *old, const Type *t, int k)
-{
-    Elab *e = a->e;
-    Ctx *c = e->c;
-    const EntryItem *first = map_get(&e->origin, old);
-    char *now = type_text(c, t), *before = type_text(c, &old->type);
-    const DimExpr *d = k < s->type->dims.n ? &s->type->dims.at[k] : NULL;
-    Span here = { 0 }, there = { 0 };
-    Limit *l = d && d->e && d->e->kind == EName ? limit_of(e, e->entry, d->e->name, &here) : NULL;
-    if (l) limit_of(e, first, d->e->name, &there);
-    const char *in_now = e->entry ? format(c, " in `%s`", e->entry->name) : "";
-    const char *in_first = first ? format(c, " in `%s`", first->name) : "";
-    Frame *frame = c->frame;
-    if (here.src) c->frame = NULL;
-    error_at(c, here.src ? here : s->name_at, "`%s` would be %s%s and %s%s", s->name, now, in_now, before, in_first);
-    c->frame = frame;
-    if (d) note_at(c, d->at, "its %s dimension is %s; entries that share a state give it one size", ordinal(k), source_text(c, d->at));
-    if (there.src) note_at(c, there, "%s is %s here", d->e->name, dim_text(c, old->type.dim[k]));
-}
-
-static bool same_type(Act *a, const Stmt *s, const Tensor *old, const Type *t)
-{
-    Ctx *c = a->e->c;
-    if (old->type.rank != t->rank || old->type.elem != t->elem) {
-        error_at(c, s->name_at, "`%s` would be %s here and %s before", s->name, type_text(c, t), type_text(c, &old->type));
-        return false;
-    }
-    for (int k = 0; k < t->rank; k++)
-        if (!dim_equal(c, old->type.dim[k], t->dim[k])) {
-            sizes_disagree(a, s, old, t, k);
-            return false;
-        }
-    return true;
-}
-
-static void ask_varies(Symbol *s, void *with)
-{
-    if (s->lo != s->hi) *(Symbol **)with = s;
-}
-
-/* Rule 41: only while `check` leaves symbols open may a weight have a size that is none. */
-static bool is_fixed(Act *a, const Stmt *s, const Type *t)
-{
-    Ctx *c = a->e->c;
-    Symbol *varies = NULL;
-    for (int k = 0; k < t->rank; k++) dim_symbols(t->dim[k], ask_varies, &varies);
-    if (!varies || (a->e->check && !varies->bounded)) return true;
-    error_at(c, s->name_at, "`%s` would be %s, and %s varies: parameters and states have fixed sizes", s->name,
-             type_text(c, t), varies->name);
-    return false;
-}
-
-static Tensor *new_weight(Act *a, const Stmt *s, Name below, Name full, const Type *t)
-{
-    Elab *e = a->e;
-    Ctx *c = e->c;
-    if (too_big(e, t, s->name, s->name_at) || !is_fixed(a, s, t)) return NULL;
-    Value init = s->e ? init_value(a, s->e, t) : no_value();
-    if (s->kind == SState && !s->e) error_at(c, s->name_at, "a state has an initial value: `= zeros()`");
-    Tensor *w = tensor(c, s->kind == SState ? TState : TParam, s->name, full, t, s->name_at);
-    w->init = init.kind == VInit ? init.init : NULL;
-    w->frozen = s->frozen;
-    if (s->kind == SState) push(c, &e->program->state, w);
-    else push(c, &e->program->param, w);
-    map_put(c, &e->owner, full, w);
-    map_put(c, &a->in->weight, below, w);
-    if (below != s->name) map_put(c, &a->in->weight, s->name, w);
-    if (e->entry) map_put(c, &e->origin, w, e->entry);
-    note_weights(a->in);
-    return w;
-}
-
-static bool named_once(Act *a, const Stmt *s, Name below, Name full)
-{
-    Elab *e = a->e;
-    Ctx *c = e->c;
-    Span at = s->named ? s->path.at : s->name_at;
-    Name key = name(c, "%s ", below);   /* no instance is called so */
-    Span *first = map_get(&a->used, key);
-    Tensor *other = map_get(&e->owner, full), *own = map_get(&a->in->weight, below);
-    if (!first && (!other || other == own)) {
-        first = NEW(c, Span);
-        *first = at;
-        map_put(c, &a->used, key, first);
-        return true;
-    }
-    error_at(c, at, "two parameters are named `%s`", full);
-    note_at(c, first ? *first : other->at, "the first is here");
-    return false;
-}
-
-static void declare_weight(Act *a, Stmt *s)
-{
-    Elab *e = a->e;
-    Ctx *c = e->c;
-    VarKind kind = s->kind == SState ? VarState : VarWeight;
-    Given *g = s->kind == SParam ? bound_weight(a, s->name) : NULL;
-    Value v = no_value();
-    Type t;
-    if (g) {
-        g->used = true;
-        v = fit_tensor(a, s->type, g->value, false, s->name, a->decl->name, s->name_at);
-        scope_declare(c, a->scope, s->name, kind, v, s->name_at);
-        return;
-    }
-    Name below = s->named ? path_below(a, &s->path) : s->name;
-    if (below && type_of(a, s->type, &t, false)) {
-        Name full = path_join(c, a->in->path, below);
-        Tensor *w = map_get(&a->in->weight, below);
-        if (named_once(a, s, below, full)) {
-            if (!w) w = new_weight(a, s, below, full, &t);
-            else if (!same_type(a, s, w, &t)) w = NULL;
-            if (w) v = of_tensor(w);
-        }
-    } else note_weights(a->in);
-    v.at = s->name_at;
-    scope_declare(c, a->scope, s->name, kind, v, s->name_at);
-}
-
 /* ---- declarations: blocks ------------------------------------------------------------------------------- */
 
 /* The recipe with an instance of its own; an instance stays what it is, an op needs none. */
@@ -235,15 +86,16 @@ static bool block_named_once(Act *a, const Stmt *s, Name below)
 static Value block_family(Act *a, Stmt *s, Name below)
 {
     Ctx *c = a->e->c;
-    Value over;
-    if (!eval_range(a, s->lo, s->hi, &over)) return no_value();
+    Turns over;
+    if (!eval_turns(a, s->lo, s->hi, &over)) return no_value();
     Value v = list_value(NEWN(c, Value, over.n), over.n);
     Scope *outside = a->scope;
     for (int i = 0; i < over.n; i++) {
         a->scope = scope_in(c, outside, true);
-        scope_declare(c, a->scope, s->name2, VarLoop, over.item[i], s->name_at);
+        Value turn = turn_value(c, &over, i);
+        scope_declare(c, a->scope, s->name2, VarLoop, turn, s->name_at);
         int64_t k = i;
-        if (over.item[i].kind == VInt) dim_number(over.item[i].whole, &k);
+        if (turn.kind == VInt) dim_number(turn.whole, &k);
         if (i == 0 && k) v.whole = dim(c, k);
         Name member = path_join(c, below, name(c, "%lld", (long long)k));
         v.item[i] = own_instance(a, evaluate(a, s->e), member, name(c, "%s.%lld", s->name, (long long)k), s->name_at);
@@ -299,123 +151,6 @@ void run_lazy(Act *a, Var *v, Stmt *s)
     v->value = made->value;
     v->kind = made->kind;
     map_put(home->e->c, &home->scope->names, v->name, v);
-}
-
-/* ---- require ---------------------------------------------------------------------------------------------- */
-
-static void require_failed(Act *a, const Stmt *s, const Expr *cond)
-{
-    Ctx *c = a->e->c;
-    Name message = s->message && s->message->kind == EStr ? eval_text(a, s->message) : NULL;
-    Frame *frame = c->frame;
-    const char *text = message ? message : format(c, "`%s` does not hold", source_text(c, cond->at));
-    if (!frame) {
-        error_at(c, s->at, "%s", text);
-        return;
-    }
-    c->frame = frame->up;
-    error_at(c, frame->at, "%s", text);
-    note_at(c, s->at, "required here, %s", frame->what);
-    c->frame = frame;
-}
-
-static void narrow(Elab *e, Dim d, int64_t lo, int64_t hi)
-{
-    if (d->n != 1 || d->term[0].coef != 1 || d->term[0].n != 1 || d->term[0].atom[0]->kind != AtomSymbol) return;
-    Symbol *s = d->term[0].atom[0]->symbol;
-    (void)e;
-    if (s->lo < lo) s->lo = lo < s->hi ? lo : s->hi;
-    if (s->hi > hi) s->hi = hi > s->lo ? hi : s->lo;
-}
-
-/* `a < b + 1` and the like: a plain symbol takes the other side's number as a bound. */
-static void assume_order(Elab *e, Dim a, Dim b, int64_t by)
-{
-    int64_t n;
-    if (dim_number(b, &n)) narrow(e, a, INT64_MIN, n - by);
-    if (dim_number(a, &n)) narrow(e, b, n + by, INT64_MAX);
-}
-
-static bool is_multiple(Act *a, const Expr *x, Dim *what, int64_t *k)
-{
-    if (x->kind != EBinary || x->op != OpMod) return false;
-    Value l = evaluate(a, x->kid[0]), r = evaluate(a, x->kid[1]);
-    if (l.kind != VInt || r.kind != VInt || !dim_number(r.whole, k) || *k <= 0) return false;
-    *what = l.whole;
-    return true;
-}
-
-static bool runtime_check(Act *a, const Stmt *s, const Expr *x, Value l, Value r)
-{
-    static const FnId which[] = { [OpEq] = FnEq, [OpNe] = FnNe, [OpLt] = FnLt, [OpLe] = FnLe, [OpGt] = FnGt, [OpGe] = FnGe };
-    Ctx *c = a->e->c;
-    Term *arg[2] = { term_size(c, l.whole), term_size(c, r.whole) };
-    Name message = s->message && s->message->kind == EStr ? eval_text(a, s->message) : NULL;
-    const char *text = message ? message : format(c, "%s does not hold", source_text(c, x->at));
-    struct Check check = { term_apply(c, fn(which[x->op]), Bool, arg), text, x->at };
-    push(c, &a->e->graph->check, check);
-    return true;
-}
-
-/* A comparison of sizes their bounds do not decide: assumed from here on, and tested when the code runs. */
-static void assume(Act *a, const Stmt *s, const Expr *x, Value l, Value r)
-{
-    Elab *e = a->e;
-    Ctx *c = e->c;
-    Dim what;
-    int64_t k, zero;
-    if (!e->check) runtime_check(a, s, x, l, r);
-    switch (x->op) {
-    case OpEq:
-        if (dim_number(r.whole, &zero) && zero == 0 && is_multiple(a, x->kid[0], &what, &k)) dim_assume_multiple(c, what, k);
-        else dim_assume_equal(c, l.whole, r.whole);
-        break;
-    case OpLt: assume_order(e, l.whole, r.whole, 1); break;
-    case OpLe: assume_order(e, l.whole, r.whole, 0); break;
-    case OpGt: assume_order(e, r.whole, l.whole, 1); break;
-    case OpGe: assume_order(e, r.whole, l.whole, 0); break;
-    default:   break;
-    }
-}
-
-static int order_known(Ctx *c, Op op, Value l, Value r)
-{
-    bool same = dim_equal(c, l.whole, r.whole);
-    int less = dim_less(c, l.whole, r.whole), more = dim_less(c, r.whole, l.whole);
-    switch (op) {
-    case OpEq: return same ? 1 : less == 1 || more == 1 ? 0 : -1;
-    case OpNe: return same ? 0 : less == 1 || more == 1 ? 1 : -1;
-    case OpLt: return same ? 0 : less;
-    case OpGt: return same ? 0 : more;
-    case OpLe: return same || less == 1 ? 1 : more == 1 ? 0 : more == 0 ? 1 : -1;
-    default:   return same || more == 1 ? 1 : less == 1 ? 0 : less == 0 ? 1 : -1;
-    }
-}
-
-static void require(Act *a, const Stmt *s, const Expr *x)
-{
-    Ctx *c = a->e->c;
-    if (x->kind == EBinary && x->op == OpAnd) {
-        require(a, s, x->kid[0]);
-        require(a, s, x->kid[1]);
-        return;
-    }
-    if (x->kind == EBinary && x->op >= OpEq && x->op <= OpGe) {
-        Value l = evaluate(a, x->kid[0]), r = evaluate(a, x->kid[1]);
-        if (l.kind == VInt && r.kind == VInt) {
-            int known = order_known(c, x->op, l, r);
-            if (known == 0 && (value_unknown(a->e, &l) || value_unknown(a->e, &r))) return;
-            if (known == 0) require_failed(a, s, x);
-            if (known == -1) assume(a, s, x, l, r);
-            return;
-        }
-        if (l.kind == VPoison || r.kind == VPoison) return;
-    }
-    Value v = evaluate(a, x);
-    if (v.kind == VBool && v.number == 0) require_failed(a, s, x);
-    if (v.kind != VBool && v.kind != VPoison)
-        error_at(c, x->at, "`require` takes a condition on parameters and sizes, found %s",
-                 v.kind == VTensor ? value_text(c, &v) : value_kind(c, &v));
 }
 
 /* ---- chains and assignments ----------------------------------------------------------------------------------- */
@@ -575,6 +310,8 @@ static bool values_agree(Ctx *c, const Value *l, const Value *r)
     return true;
 }
 
+static Value var_before(const Var *v) { return v->kind == VarOut && !v->given ? no_value() : v->value; }
+
 /* Both branches are shaped, and what both give, or one changes, has one type (rule 44). */
 static void join_branches(Act *a, const Stmt *s, Scope *yes, Scope *no)
 {
@@ -637,16 +374,18 @@ static void branch_on(Act *a, Stmt *s)
     poison_body(a, &s->other);
 }
 
-static void turns(Act *a, Stmt *s, const Value *over)
+static void turns(Act *a, Stmt *s, const Turns *over)
 {
     Ctx *c = a->e->c;
-    Scope *outside = a->scope;
+    Scope *outside = a->scope, *inside = scope_in(c, outside, true);
     Name loop = a->loop;
     a->loop = s->name;
     for (int i = 0; i < over->n && !a->returned; i++) {
-        a->scope = scope_in(c, outside, true);
-        scope_declare(c, a->scope, s->name, VarLoop, s->name2 ? int_value(c, i) : over->item[i], s->name_at);
-        if (s->name2) scope_declare(c, a->scope, s->name2, VarLoop, over->item[i], s->name_at);
+        scope_reset(inside);
+        a->scope = inside;
+        Value item = turn_value(c, over, i);
+        scope_declare(c, inside, s->name, VarLoop, s->name2 ? int_value(c, i) : item, s->name_at);
+        if (s->name2) scope_declare(c, inside, s->name2, VarLoop, item, s->name_at);
         exec_body(a, &s->body);
     }
     a->loop = loop;
@@ -655,9 +394,9 @@ static void turns(Act *a, Stmt *s, const Value *over)
 
 static void loop_over(Act *a, Stmt *s)
 {
-    Value over;
+    Turns over;
     if (!first_chains(&s->body)) end_chain(a);
-    if (eval_range(a, s->lo, s->hi, &over)) turns(a, s, &over);
+    if (eval_turns(a, s->lo, s->hi, &over)) turns(a, s, &over);
     else poison_body(a, &s->body);
 }
 
@@ -670,17 +409,46 @@ static bool yields(const Body *b)
 
 static void scan(Act *a, Stmt *s)
 {
-    Value over;
+    Turns over;
     end_chain(a);
     if (yields(&s->body) && not_built(a, s, "`yield`")) {
         poison_body(a, &s->body);
         return;
     }
     Name loop = a->loop;
-    if (eval_range(a, s->lo, s->hi, &over)) turns(a, s, &over);
+    if (eval_turns(a, s->lo, s->hi, &over)) turns(a, s, &over);
     else poison_body(a, &s->body);
     a->loop = loop;
     if (yields(&s->body)) poison_body(a, &s->body);
+}
+
+/* `while`: names from before that are assigned inside are carried, and keep their type. */
+static void repeat(Act *a, Stmt *s)
+{
+    Ctx *c = a->e->c;
+    end_chain(a);
+    if (not_built(a, s, "`while`")) {
+        poison_body(a, &s->body);
+        return;
+    }
+    Value cond = evaluate(a, s->e);
+    if (cond.kind == VTensor && (cond.tensor->type.rank || cond.tensor->type.elem != Bool))
+        error_at(c, s->e->at, "a run-time condition must be one bool, found %s", value_text(c, &cond));
+    Scope *inside = branch(a, &s->body);
+    for (int i = 0; i < inside->var.n; i++) {
+        Var *now = inside->var.at[i], *before = find_var(a->scope, now->name);
+        if (!before || before == now) continue;
+        Value v = var_before(before);
+        if (!values_agree(c, &v, &now->value)) {
+            error_at(c, now->at, "`%s` is %s here", now->name, value_text(c, &now->value));
+            note_at(c, before->at, "and %s before; what a loop carries keeps its type", value_text(c, &v));
+        }
+        if (v.kind == VTensor && v.tensor->kind != TState) {
+            v = of_tensor(copied(a, v.tensor, now->name));
+            blame_loop(a, s, now->name, v.tensor);
+        } else v = no_value();
+        scope_assign(a, now->name, v, now->at);
+    }
 }
 
 static void give_back(Act *a, Stmt *s)
@@ -715,15 +483,11 @@ void exec(Act *a, Stmt *s)
     case SIf:      branch_on(a, s); break;
     case SFor:     loop_over(a, s); break;
     case SScan:    scan(a, s); break;
-    case SWhile:
-        end_chain(a);
-        not_built(a, s, "`while`");
-        poison_body(a, &s->body);
-        break;
+    case SWhile:   repeat(a, s); break;
     case SYield:   break;
     case SReturn:  give_back(a, s); break;
-    case SMetric:
-    case SMinimize: break;
+    case SMetric:  evaluate(a, s->e); break;
+    case SMinimize: minimize(a, s); break;
     }
 }
 

@@ -23,37 +23,48 @@ static const struct { const char *name; int bytes; enum { NoKind, IsBool, IsInt,
     [AnyFloat] = {"float", 8, IsFloat},
 };
 
-const char *elem_name(Elem e) { return table[e].name; }
-bool elem_is_float(Elem e) { return table[e].kind == IsFloat; }
-bool elem_is_int(Elem e) { return table[e].kind == IsInt; }
+const char *elem_name(Elem e) {
+    return table[e].name;
+}
+bool elem_is_float(Elem e) {
+    return table[e].kind == IsFloat;
+}
+bool elem_is_int(Elem e) {
+    return table[e].kind == IsInt;
+}
 
-Elem elem_named(Name n)
-{
-    for (Elem e = Bool; e <= Float; e++) if (strcmp(table[e].name, n) == 0) return e;
+Elem elem_named(Name n) {
+    for (Elem e = Bool; e <= Float; e++)
+        if (strcmp(table[e].name, n) == 0)
+            return e;
     return NoElem;
 }
 
-Elem elem_storage(Ctx *c, Elem e)
-{
-    if (e == Float) return c->opt.precision == NoElem ? F32 : c->opt.precision;
-    if (e == AnyInt) return I32;
+Elem elem_storage(Ctx *c, Elem e) {
+    if (e == Float)
+        return c->opt.precision == NoElem ? F32 : c->opt.precision;
+    if (e == AnyInt)
+        return I32;
     return e == AnyFloat ? F32 : e;
 }
 
-int elem_bytes(Ctx *c, Elem e) { return table[elem_storage(c, e)].bytes; }
+int elem_bytes(Ctx *c, Elem e) {
+    return table[elem_storage(c, e)].bytes;
+}
 
-char *type_text(Ctx *c, const Type *t)
-{
-    Text s = {0};
+char *type_text(Ctx *c, const Type *t) {
+    Text s = { 0 };
     text_add(c, &s, "%s", elem_name(t->elem));
-    for (int i = 0; i < t->rank; i++) text_add(c, &s, "%s%s", i ? ", " : "[", dim_text(c, t->dim[i]));
-    if (t->rank) text_add(c, &s, "]");
+    for (int i = 0; i < t->rank; i++)
+        text_add(c, &s, "%s%s", i ? ", " : "[", dim_text(c, t->dim[i]));
+    if (t->rank)
+        text_add(c, &s, "]");
     return s.s;
 }
 
-Dim type_count(Ctx *c, const Type *t)
-{
+Dim type_count(Ctx *c, const Type *t) {
     Dim n = dim(c, 1);
-    for (int i = 0; i < t->rank; i++) n = dim_mul(c, n, t->dim[i]);
+    for (int i = 0; i < t->rank; i++)
+        n = dim_mul(c, n, t->dim[i]);
     return n;
 }

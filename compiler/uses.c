@@ -36,7 +36,7 @@ static void note_reads(Ctx *c, Uses *u, Node *n, Loads *loads)
 Uses *graph_uses(Ctx *c, const Graph *g)
 {
     Uses *u = NEW(c, Uses);
-    Loads loads = {0};
+    Loads loads = ON_STACK(const Term *, 16);
     u->graph = g;
     for (int i = 0; i < g->node.n; i++) {
         Node *n = g->node.at[i];
@@ -121,7 +121,7 @@ bool node_map(Ctx *c, Node *n, Term *(*leaf)(Ctx *, Term *, void *), void *with)
     Term *body = term_map(c, n->body, leaf, with);
     bool changed = body != n->body;
     n->body = body;
-    Term **cond = NEWN(c, Term *, n->ncond + 1);
+    Term **cond = n->ncond ? NEWN(c, Term *, n->ncond) : NULL;
     for (int i = 0; i < n->ncond; i++) {
         cond[i] = term_map(c, n->cond[i], leaf, with);
         changed |= cond[i] != n->cond[i];
@@ -189,8 +189,8 @@ bool node_contracts(Ctx *c, const Node *n)
 {
     if (n->reduce != RSum || n->body->kind != TApply)
         return false;
-    Terms_ factor = {0};
-    Indices result = {0};
+    Terms_ factor = ON_STACK(Term *, 16);
+    Indices result = ON_STACK(Index *, 16);
     factors(c, n->body, &factor);
     node_axes(c, n, &result);
     uint64_t first = 0;
@@ -218,7 +218,7 @@ int64_t bound_of(Ctx *c, Dim d)
 double node_turns(Ctx *c, const Node *n, bool bound_too)
 {
     double turns = 1;
-    Indices all = {0};
+    Indices all = ON_STACK(Index *, 16);
     node_axes(c, n, &all);
     for (int i = 0; i < all.n; i++)
         turns *= (double)bound_of(c, all.at[i]->size);
@@ -277,7 +277,7 @@ bool term_calls(const Term *t)
 
 bool reads_may_move(Ctx *c, const Uses *u, const Node *p, const Node *r)
 {
-    Loads loads = {0};
+    Loads loads = ON_STACK(const Term *, 16);
     node_loads(c, p, &loads);
     const Use *to = use_of(u, r->out);
     for (int i = 0; i < loads.n; i++) {
@@ -292,7 +292,7 @@ bool reads_before_write(Ctx *c, const Node *r)
 {
     if (r->out->kind != TState || !r->out->before)
         return true;
-    Loads loads = {0};
+    Loads loads = ON_STACK(const Term *, 16);
     node_loads(c, r, &loads);
     for (int i = 0; i < loads.n; i++) {
         const Term *load = loads.at[i];

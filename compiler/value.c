@@ -177,6 +177,15 @@ char *value_kind(Ctx *c, const Value *v)
     }
 }
 
+/* Sizes, and so ints, end at 2^62. */
+Value int_at(Act *a, int64_t n, Span at)
+{
+    static const int64_t most = (int64_t)1 << 62;
+    if (n <= most && n >= -most) return int_value(a->e->c, n);
+    error_at(a->e->c, at, "%lld is too large: an int goes to 2^62", (long long)n);
+    return no_value();
+}
+
 /* ---- arithmetic ------------------------------------------------------------------------------------- */
 
 static bool fits(Op op, int64_t a, int64_t b, int64_t *r)
@@ -252,7 +261,7 @@ static Value int_op(Act *a, Op op, Value l, Value r, Span at)
     switch (op) {
     case OpAdd: case OpSub: case OpMul:
         if (numbers && !fits(op, x, y, &z)) return overflow(a, op, &l, &r, at);
-        if (numbers) return int_value(c, z);
+        if (numbers) return int_at(a, z, at);
         return dim_value(op == OpAdd ? dim_add(c, l.whole, r.whole) : op == OpSub ? dim_sub(c, l.whole, r.whole)
                                                                                    : dim_mul(c, l.whole, r.whole));
     case OpDiv: case OpFloorDiv: case OpMod:

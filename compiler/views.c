@@ -83,8 +83,8 @@ static Term *inside_of(Ctx *c, const Node *p, const Term *load)
 
 Term *load_through(Ctx *c, const Node *p, const Term *load)
 {
-    Indices from = {0};
-    Terms_ to = {0};
+    Indices from = ON_STACK(Index *, 16);
+    Terms_ to = ON_STACK(Term *, 16);
     load_indices(c, p, load, &from, &to);
     Term *body = term_subst(c, p->body, from.at, to.at, from.n);
     if (!load->outside)
@@ -244,7 +244,7 @@ bool axis_of_position(Ctx *c, const Term *position, Dim size, Axis *a)
         return false;
     *a = (Axis){NEWN(c, Index *, f.n + 1), 0};
     Dim weight = dim(c, 1);
-    Indices found = {0};
+    Indices found = ON_STACK(Index *, 16);
     while (found.n < f.n) {             // from the index that runs fastest
         int hit = -1;
         for (int i = 0; i < f.n; i++)

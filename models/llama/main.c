@@ -25,7 +25,7 @@
 enum { Vocab = 512, Context = 512 }; /* LlamaConfig.vocab and .max_len of llama.mth */
 enum { Begin = 1, FirstByte = 3 };   /* tokens: the beginning of a text; the first of 256 bytes */
 
-static _Noreturn void fail(const char *format, ...)
+static void fail(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -304,7 +304,7 @@ static void write_npy(const char *path, const char *type, const char *shape, con
 /* ---------------------------------------------------------------- the story */
 
 static llama_state state;
-static _Alignas(64) unsigned char work[LLAMA_WORK_BYTES];
+static unsigned char room[LLAMA_WORK_BYTES + 64];
 
 static int32_t story[Context + 1];    /* Begin, the prompt, what follows */
 static float logits[Context][Vocab];  /* a row for each token that was chosen */
@@ -315,11 +315,9 @@ typedef struct {
     Sampler sampler;
 } Options;
 
-static double seconds(void)
+static double seconds(void) /* of the processor; there is one thread */
 {
-    struct timespec now;
-    timespec_get(&now, TIME_UTC);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    return (double)clock() / CLOCKS_PER_SEC;
 }
 
 static void succeed(int code)
@@ -342,6 +340,7 @@ static int read_prompt(const Tokenizer *t, const Options *o)
 static void tell(const Tokenizer *t, Options *o)
 {
     int count = read_prompt(t, o), rows = 0;
+    unsigned char *work = room + 64 - (uintptr_t)room % 64; /* what is lent to a call is aligned to 64 bytes */
     double start = seconds();
 
     llama_reset(&state);
@@ -357,7 +356,7 @@ static void tell(const Tokenizer *t, Options *o)
     double elapsed = seconds() - start;
     putchar('\n');
     fflush(stdout);
-    fprintf(stderr, "%d tokens, %.0f tokens/s\n", count - 1, (count - 1) / elapsed);
+    fprintf(stderr, "%d tokens, tokens/s: %.0f\n", count - 1, (count - 1) / elapsed);
 
     char shape[32];
     if (o->tokens_out) {
@@ -383,7 +382,7 @@ static const char usage[] =
     "  --tokens-out FILE the tokens as .npy, i32[n]\n"
     "  --logits-out FILE the logits each token was chosen by as .npy, f32[n, 512]\n";
 
-static _Noreturn void misuse(const char *format, const char *what)
+static void misuse(const char *format, const char *what)
 {
     fputs("story: ", stderr);
     fprintf(stderr, format, what);

@@ -93,7 +93,10 @@ rm -f "$out"/*.c "$out"/*.h "$out/llama" "$out/run" "$out"/*.txt
 for file in llama.c llama.h; do
 	[ -f "$out/$file" ] || fail "mithrilc wrote no $out/$file"
 done
-"$cc" -O2 -std=c99 -I "$out" -o "$out/llama" models/llama/main.c "$out"/*.c -lm || fail "the generated C does not build"
+for file in "$out"/*.c; do
+	"$cc" -O2 -std=c99 -c -o "${file%.c}.o" "$file" || fail "the generated C does not build"
+done
+"$cc" -O2 -std=c11 -I "$out" -o "$out/llama" models/llama/main.c "$out"/*.o -lm || fail "models/llama/main.c does not build"
 "$run_cc" -O3 -march=native -o "$out/run" "$rival/run.c" -lm || fail "run.c does not build"
 
 # Run both. Each leaves its text in NAME.txt and its line of figures in NAME.log.

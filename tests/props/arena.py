@@ -29,23 +29,22 @@ def product(shape):
 
 
 def kernels(text):
-    """name → [(parameter, elements or None)], from the shapes in the heading and the signature below it."""
+    """name → [(parameter, elements)], from the shapes in the heading and the signature below it."""
     out = {}
-    for m in re.finditer(r"/\*((?:(?!\*/).)*)\*/\nstatic void (\w+)\(([^)]*)\) \{(.*?)\n\}", text, re.S):
-        heading, name, signature, body = m.groups()
+    for m in re.finditer(r"/\*((?:(?!\*/).)*)\*/\nstatic void (\w+)\(([^)]*)\) \{", text, re.S):
+        heading, name, signature = m.groups()
         heading = re.sub(r"\n \* *", " ", heading)
         sizes = {n: s for n, s in re.findall(r"(\w+)((?:\[[^\]]*\])+)(?=,| ->|\s)", heading)}
         found = []
         for parameter in arguments(signature):
             word = re.search(r"(\w+)$", parameter).group(1)
             plain = word[:-1] if word.endswith("_") else word
-            scratch = re.search(r"// %s: (\d+) bytes" % plain, body)
             shape = sizes.get(plain)
             try:
-                count = product(shape) if shape else None
-            except (NameError, SyntaxError):
+                count = product(shape) if shape else 1
+            except (NameError, SyntaxError):            # a terminal of varying size, which the arena does not hold
                 count = None
-            found.append((plain, count if not scratch else int(scratch.group(1))))
+            found.append((plain, count))
         out[name] = found
     return out
 
@@ -74,16 +73,8 @@ def routines(text):
                     continue
                 b.first = i if b.first is None else b.first
                 b.last = i
-                if count is not None:
-                    b.bytes = max(b.bytes, (count * types[actual] + 63) // 64 * 64)
+                b.bytes = max(b.bytes, (count * types[actual] + 63) // 64 * 64)
         yield name, m, buffers, calls
-
-
-def unsized(buffers, work):
-    """Scratch whose size no shape tells reaches to the next buffer above it, or to the end."""
-    for b in buffers.values():
-        if not b.bytes and b.first is not None:
-            b.bytes = min([o.offset for o in buffers.values() if o.offset > b.offset] + [work]) - b.offset
 
 
 def bound(buffers, calls):
@@ -117,7 +108,6 @@ def poison(path):
     for name, m, buffers, calls in routines(text):
         if not calls or not work:
             continue
-        unsized(buffers, work)
         begin = text.rfind("\n", 0, text.rfind(calls[0][1] + "(", m.start(3), calls[0][0])) + 1
         unused = "memset(arena, 0xff, %d);" if buffers else "memset(work, 0xff, %d);"
         edits.append((begin, "    " + unused % work + "\n"))
@@ -140,7 +130,6 @@ def poison(path):
 def report(path):
     text = open(path).read()
     for name, _, buffers, calls in routines(text):
-        unsized(buffers, work_bytes(path))
         peak = max([b.offset + b.bytes for b in buffers.values() if b.first is not None] + [0])
         yield name, peak, bound(buffers, calls), len(calls), overlaps(buffers)
 

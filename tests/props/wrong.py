@@ -40,7 +40,6 @@ CASES = {
                      "        for j in 0..1000000 {\n            h = h + 1.0\n        }\n    }\n    y = h\n}\n", None, ""),
     "block_1e12": (HEAD + "model M {\n    in  x: float[4]\n    out y: float[4]\n    block b[i in 0..1000000000000] = Linear(4)\n"
                    "    y = b[0](x)\n}\n", None, ""),
-    "string_long": (HEAD + 'let s = "%s"\n' % ("{s}" * 10000), 3, ""),
     "string_doubled": (HEAD + 'let s0 = "ab"\n' + "".join('let s%d = "{s%d}{s%d}"\n' % (i + 1, i, i) for i in range(60)) +
                        "model M {\n    in  x: float[4]\n    out y: float[4]\n    require s60 != s59\n    y = x\n}\n", None, ""),
     "list_doubled": (HEAD + "let s0 = [1, 2]\n" + "".join("let s%d = s%d ++ s%d\n" % (i + 1, i, i) for i in range(60)) +
@@ -49,7 +48,6 @@ CASES = {
     "number_long": (MODEL % ("x * " + "9" * 5000), 6, ""),
     "name_long": (MODEL % ("n" * 100000), 6, ""),
     "unknown": (MODEL % "rleu(x)", 6, "relu"),
-    "empty": ("", None, ""),
 }
 USES = {                                # several files; the first is built
     "use_cyclic": ({"a.mth": 'mth 1\nuse "./b.mth"\nmodel M {\n    in x: float[4]\n    out y: float[4]\n    y = x\n}\n',

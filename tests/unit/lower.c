@@ -565,8 +565,151 @@ static void attention_keeps_its_meaning(void **state) {
     both(build_attention);
 }
 
+/* y[h] = sum(z, p, z * 2 + p == h: x[z] * f[p]): the equation leaves one turn of p, and bounds z */
+static void build_transposed(Test *t) {
+    Index *h = ix(t, "h", 13), *z = ix(t, "z", 6), *p = ix(t, "p", 3);
+    Tensor *x = made(t, TInput, "x", Float, 1, 6), *f = made(t, TParam, "f", Float, 1, 3), *y = made(t, TTemp, "y", Float, 1, 13);
+    Term *at_ = two(t, FnAdd, two(t, FnMul, run(t, z), whole(t, 2)), run(t, p));
+    bunch(t, 0, NULL, 1, node(t, y, (Spec){ .axis = { group(t, 1, h) }, .bind = { z, p }, .reduce = RSum, .op = "up",
+          .cond = { two(t, FnEq, at_, run(t, h)) }, .body = two(t, FnMul, at(t, x, 1, run(t, z)), at(t, f, 1, run(t, p))) }));
+    output(t, y);
+}
+
+static void build_scatter(Test *t) {
+    Index *v = ix(t, "v", 5), *k = ix(t, "k", 30);
+    Tensor *id = made(t, TInput, "id", I32, 1, 30), *u = made(t, TInput, "u", Float, 1, 30), *y = made(t, TTemp, "y", Float, 1, 5);
+    bunch(t, 0, NULL, 1, node(t, y, (Spec){ .axis = { group(t, 1, v) }, .bind = { k }, .reduce = RSum, .op = "scatter",
+          .cond = { two(t, FnEq, at(t, id, 1, run(t, k)), run(t, v)) }, .body = at(t, u, 1, run(t, k)) }));
+    output(t, y);
+}
+
+static void build_cumulative(Test *t) {
+    Index *i = ix(t, "i", 40), *k = ix(t, "k", 40);
+    Tensor *x = made(t, TInput, "x", Float, 1, 40), *y = made(t, TTemp, "y", Float, 1, 40);
+    bunch(t, 0, NULL, 1, node(t, y, (Spec){ .axis = { group(t, 1, i) }, .bind = { k }, .reduce = RSum, .op = "cumsum",
+          .cond = { two(t, FnLe, run(t, k), run(t, i)) }, .body = at(t, x, 1, run(t, k)) }));
+    output(t, y);
+}
+
+static void conditions_keep_their_meaning(void **state) {
+    (void)state;
+    both(build_transposed);
+    both(build_scatter);
+    both(build_cumulative);
+}
+
+static void a_solved_condition_leaves_no_if(void **state) {
+    (void)state;
+    Test *t = new_test();
+    build_transposed(t);
+    lower_it(t);
+    assert_int_equal(count_loops(t->code->kernel.at[0]->body, LIf), 0);
+    t = new_test();
+    build_scatter(t);
+    lower_it(t);
+    assert_int_equal(count_loops(t->code->kernel.at[0]->body, LIf), 1);
+}
+
+static void build_argmax(Test *t) {
+    Index *n = ix(t, "n", 6), *a = ix(t, "a", 3), *b = ix(t, "b", 7);
+    Tensor *x = made(t, TInput, "x", Float, 3, 6, 3, 7), *y = made(t, TTemp, "y", I32, 1, 6);
+    double *d = data_of(t, x);
+    d[10] = d[12] = NAN, d[25] = d[30] = 99;
+    bunch(t, 0, NULL, 1, node(t, y, (Spec){ .axis = { group(t, 1, n) }, .bind = { a, b }, .reduce = RArgMax, .op = "argmax",
+          .body = at(t, x, 3, run(t, n), run(t, a), run(t, b)) }));
+    output(t, y);
+}
+
+static void build_nothing(Test *t) {
+    Index *n = ix(t, "n", 3), *k = ix(t, "k", 0);
+    Tensor *x = made(t, TInput, "x", Float, 2, 3, 0), *y = made(t, TTemp, "y", Float, 1, 3);
+    bunch(t, 0, NULL, 1, node(t, y, (Spec){ .axis = { group(t, 1, n) }, .bind = { k }, .reduce = RMax, .op = "max",
+          .body = at(t, x, 2, run(t, n), run(t, k)) }));
+    output(t, y);
+}
+
+/* A mean over a short contiguous row under another loop: lanes over both, and what is left of the row. */
+static void build_mean(Test *t) {
+    Index *n = ix(t, "n", 3), *a = ix(t, "a", 5), *b = ix(t, "b", 7);
+    Tensor *x = made(t, TInput, "x", Float, 3, 3, 5, 7), *y = made(t, TTemp, "y", Float, 1, 3);
+    bunch(t, 0, NULL, 1, node(t, y, (Spec){ .axis = { group(t, 1, n) }, .bind = { a, b }, .reduce = RSum, .op = "mean",
+          .body = at(t, x, 3, run(t, n), run(t, a), run(t, b)) }));
+    output(t, y);
+}
+
+/* Part of a state, at a position that is known at run time; two heads share an axis of what is written there. */
+static void build_write(Test *t) {
+    Index *h = ix(t, "h", 2), *i = ix(t, "t", 3), *d = ix(t, "d", 4);
+    Tensor *s0 = made(t, TState, "cache", Float, 3, 2, 8, 4), *s1 = made(t, TState, "cache", Float, 3, 2, 8, 4);
+    Tensor *x = made(t, TInput, "x", Float, 2, 3, 8), *pos = made(t, TInput, "pos", I32, 0);
+    s1->before = s0;
+    *data_of(t, pos) = 4;
+    Node *n = node(t, s1, (Spec){ .axis = { group(t, 1, h), group(t, 1, i), group(t, 1, d) }, .op = "write",
+        .body = at(t, x, 2, run(t, i), two(t, FnAdd, two(t, FnMul, run(t, h), whole(t, 4)), run(t, d))) });
+    n->at = NEWN(t->c, Term *, 3);
+    n->at[0] = run(t, h), n->at[1] = two(t, FnAdd, run(t, i), at(t, pos, 0)), n->at[2] = run(t, d);
+    bunch(t, 0, NULL, 1, n);
+}
+
+static void other_reductions_and_writes_keep_their_meaning(void **state) {
+    (void)state;
+    both(build_argmax);
+    both(build_nothing);
+    both(build_mean);
+    both(build_write);
+}
+
+static void a_state_is_one_formal_read_and_written(void **state) {
+    (void)state;
+    Test *t = new_test();
+    build_write(t);
+    lower_it(t);
+    Kernel *k = t->code->kernel.at[0];
+    assert_int_equal(k->formal.n, 3);
+    assert_int_equal(kernel_role(k, 0), RoleIn);
+    assert_int_equal(kernel_role(k, 1), RoleValue);
+    assert_int_equal(kernel_role(k, 2), RoleInOut);
+    assert_string_equal(k->formal.at[2]->name, "cache");
+}
+
+static void negate(Test *t, const char *from, const char *to, const char *op, int n) {
+    Index *i = ix(t, from, n);
+    Tensor *x = made(t, TInput, from, Float, 1, n), *y = made(t, TTemp, to, Float, 1, n);
+    bunch(t, 0, NULL, 1, node(t, y, (Spec){ .axis = { group(t, 1, i) }, .op = op, .body = term_apply1(t->c, FnNeg, Float, at(t, x, 1, run(t, i))) }));
+    output(t, y);
+}
+
+static void equal_kernels_are_one_whatever_the_names(void **state) {
+    (void)state;
+    Test *t = new_test();
+    negate(t, "a", "b", "neg", 9);
+    negate(t, "for", "b2", "flip", 9);
+    negate(t, "x_", "b3", "neg", 8);
+    lower_it(t);
+    assert_int_equal(t->code->kernel.n, 2);
+    assert_int_equal(t->code->routine[0]->step.n, 3);
+    assert_ptr_equal(t->code->routine[0]->step.at[0].kernel, t->code->routine[0]->step.at[1].kernel);
+    assert_string_equal(t->code->kernel.at[0]->name, "neg_9");
+    assert_string_equal(t->code->kernel.at[1]->name, "neg_8");
+}
+
+static void an_empty_result_has_no_kernel(void **state) {
+    (void)state;
+    Test *t = new_test();
+    negate(t, "a", "b", "neg", 0);
+    lower_it(t);
+    assert_int_equal(t->code->kernel.n, 0);
+    assert_int_equal(t->code->routine[0]->step.n, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(conditions_keep_their_meaning),
+        cmocka_unit_test(a_solved_condition_leaves_no_if),
+        cmocka_unit_test(other_reductions_and_writes_keep_their_meaning),
+        cmocka_unit_test(a_state_is_one_formal_read_and_written),
+        cmocka_unit_test(equal_kernels_are_one_whatever_the_names),
+        cmocka_unit_test(an_empty_result_has_no_kernel),
         cmocka_unit_test(softmax_is_three_loops),
         cmocka_unit_test(convolutions_keep_their_meaning),
         cmocka_unit_test(a_conv_with_epilogue_has_one_store),

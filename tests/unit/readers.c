@@ -1,7 +1,7 @@
 /* What the readers of weights take and what they refuse. Run in the root of the repository.
  *
- * tests/readers/ has one small file a case: ok_* must be read, bad_* refused with a message, and the
- * names say why. Larger collections beside the repository are used where they are there. */
+ * tests/readers/ has one small file a case: ok_* must be read, bad_* refused with a message, and
+ * the names say why. Larger collections beside the repository are used where they are there. */
 #define _POSIX_C_SOURCE 200809L
 #include "../../compiler/archive.h"
 #include "../../compiler/json.h"
@@ -18,13 +18,11 @@
 
 struct Block { struct Block *before; };         /* as util.c begins it */
 
-static Ctx fresh(void)
-{
+static Ctx fresh(void) {
     return (Ctx){ 0 };
 }
 
-static void discard(Ctx *c)
-{
+static void discard(Ctx *c) {
     for (struct Block *b = c->arena, *before; b; b = before) {
         before = b->before;
         free(b);
@@ -32,32 +30,30 @@ static void discard(Ctx *c)
     *c = fresh();
 }
 
-static bool begins(const char *s, const char *start)
-{
+static bool begins(const char *s, const char *start) {
     return !strncmp(s, start, strlen(start));
 }
 
-static Archive *read_at(Ctx *c, const char *folder, const char *file)
-{
+static Archive *read_at(Ctx *c, const char *folder, const char *file) {
     return setjmp(c->stop) ? NULL : archive_read(c, format(c, "%s/%s", folder, file));
 }
 
 /* Calls `check` for each file; how many there were. */
-static int each_file(const char *folder, void (*check)(const char *folder, const char *file))
-{
+static int each_file(const char *folder, void (*check)(const char *folder, const char *file)) {
     DIR *d = opendir(folder);
     int n = 0;
-    if (!d) return 0;
+    if (!d)
+        return 0;
     for (struct dirent *e; (e = readdir(d));)
-        if (e->d_name[0] != '.') check(folder, e->d_name), n++;
+        if (e->d_name[0] != '.')
+            check(folder, e->d_name), n++;
     closedir(d);
     return n;
 }
 
-/* ---- archives ------------------------------------------------------------------------------------- */
+/* ---- archives */
 
-static bool needs_zlib(const char *file)
-{
+static bool needs_zlib(const char *file) {
 #ifdef HAVE_ZLIB
     (void)file;
     return false;
@@ -66,41 +62,39 @@ static bool needs_zlib(const char *file)
 #endif
 }
 
-static void check_archive(const char *folder, const char *file)
-{
+static void check_archive(const char *folder, const char *file) {
     Ctx c = fresh();
     bool read = read_at(&c, folder, file), ok = begins(file, "ok_") && !needs_zlib(file);
     if ((ok || begins(file, "bad_")) && read != ok)
         fail_msg("%s/%s: want %s", folder, file, ok ? "read" : "refused");
-    if (read == (c.errors > 0)) fail_msg("%s/%s: want a message exactly when it is refused", folder, file);
+    if (read == (c.errors > 0))
+        fail_msg("%s/%s: want a message exactly when it is refused", folder, file);
     discard(&c);
 }
 
-static void crafted_files(void **state)
-{
+static void crafted_files(void **state) {
     (void)state;
     assert_true(each_file("tests/readers", check_archive) > 40);
 }
 
-static void collected_files(void **state)
-{
+static void collected_files(void **state) {
     (void)state;
-    int n = each_file("../shared/data/loader/safetensors",
-                      check_archive) + each_file("../shared/data/loader/npy", check_archive);
-    if (!n) print_message("skipped: ../shared/data/loader is not there\n");
+    int n = each_file("../shared/data/loader/safetensors", check_archive) +
+            each_file("../shared/data/loader/npy", check_archive);
+    if (!n)
+        print_message("skipped: ../shared/data/loader is not there\n");
 }
 
-static const Array *array_named(const Archive *a, const char *nm)
-{
+static const Array *array_named(const Archive *a, const char *nm) {
     for (int i = 0; i < a->n; i++)
-        if (!strcmp(a->at[i].name, nm)) return &a->at[i];
+        if (!strcmp(a->at[i].name, nm))
+            return &a->at[i];
     fail_msg("%s: no array %s", a->path, nm);
     return NULL;
 }
 
 /* All files of this list hold 0 … 5 as f32[2, 3]. */
-static void values_survive_order_and_version(void **state)
-{
+static void values_survive_order_and_version(void **state) {
     (void)state;
     static const char *const file[] = {
         "ok_f32.npy", "ok_big_endian_fortran.npy", "ok_version_2.npy", "ok_version_3.npy", "ok_python_2_longs.npy",
@@ -122,8 +116,7 @@ static void values_survive_order_and_version(void **state)
     }
 }
 
-static void unaligned_arrays_are_aligned(void **state)
-{
+static void unaligned_arrays_are_aligned(void **state) {
     (void)state;
     Ctx c = fresh();
     Archive *a = read_at(&c, "tests/readers", "ok_unsorted_and_unaligned.safetensors");
@@ -135,8 +128,7 @@ static void unaligned_arrays_are_aligned(void **state)
     discard(&c);
 }
 
-static void every_type_is_read(void **state)
-{
+static void every_type_is_read(void **state) {
     (void)state;
     Ctx c = fresh();
     Archive *a = read_at(&c, "tests/readers", "ok_all_types.safetensors");
@@ -153,8 +145,7 @@ static void every_type_is_read(void **state)
 }
 
 /* Each prefix of a good file is refused, and nothing beyond its end is read. */
-static void check_prefixes(const char *folder, const char *file)
-{
+static void check_prefixes(const char *folder, const char *file) {
     Ctx c = fresh();
     size_t n;
     char *s = begins(file, "ok_") ? read_file(&c, format(&c, "%s/%s", folder, file), &n) : NULL;
@@ -163,21 +154,20 @@ static void check_prefixes(const char *folder, const char *file)
         memcpy(part, s, k);
         Ctx inner = fresh();
         Archive *a = setjmp(inner.stop) ? NULL : archive_bytes(&inner, file, (Bytes){ part, k });
-        if (a) fail_msg("%s: its first %zu bytes are read", file, k);
+        if (a)
+            fail_msg("%s: its first %zu bytes are read", file, k);
         free(part);
         discard(&inner);
     }
     discard(&c);
 }
 
-static void cut_files_are_refused(void **state)
-{
+static void cut_files_are_refused(void **state) {
     (void)state;
     each_file("tests/readers", check_prefixes);
 }
 
-static void missing_file_is_an_error(void **state)
-{
+static void missing_file_is_an_error(void **state) {
     (void)state;
     Ctx c = fresh();
     assert_null(read_at(&c, "tests/readers", "no_such_file.npy"));
@@ -185,15 +175,15 @@ static void missing_file_is_an_error(void **state)
     discard(&c);
 }
 
-/* ---- npy_write ------------------------------------------------------------------------------------ */
+/* ---- npy_write */
 
-static void check_written(Elem e, Elem back, int rank, const int64_t *dim, const void *data)
-{
+static void check_written(Elem e, Elem back, int rank, const int64_t *dim, const void *data) {
     Ctx c = fresh();
     char folder[] = "/tmp/readersXXXXXX";
     assert_non_null(mkdtemp(folder));
     Array a = { .elem = e, .rank = rank, .data = data };
-    for (int i = 0; i < rank; i++) a.dim[i] = dim[i];
+    for (int i = 0; i < rank; i++)
+        a.dim[i] = dim[i];
     const char *path = format(&c, "%s/x.npy", folder);
     assert_true(npy_write(&c, path, &a));
     Archive *r = archive_read(&c, path);
@@ -203,15 +193,16 @@ static void check_written(Elem e, Elem back, int rank, const int64_t *dim, const
     assert_memory_equal(r->at->dim, a.dim, sizeof a.dim);
     size_t count, bytes;
     assert_true(array_size(r->at, &count, &bytes));
-    if (e == BF16) assert_true(element_get(F32, r->at->data, 0) == element_get(BF16, data, 0));
-    else assert_memory_equal(r->at->data, data, bytes);
+    if (e == BF16)
+        assert_true(element_get(F32, r->at->data, 0) == element_get(BF16, data, 0));
+    else
+        assert_memory_equal(r->at->data, data, bytes);
     unlink(path);
-    assert_int_equal(rmdir(folder), 0);             /* no temporary file is left */
+    assert_int_equal(rmdir(folder), 0); /* no temporary file is left */
     discard(&c);
 }
 
-static void written_arrays_read_back(void **state)
-{
+static void written_arrays_read_back(void **state) {
     (void)state;
     static const float f[6] = { 0, -1, 2.5f, 3, 4, INFINITY };
     static const int64_t whole[6] = { 1, INT64_MIN, 3, 4, 5, 6 };
@@ -227,8 +218,7 @@ static void written_arrays_read_back(void **state)
     check_written(F32, F32, 2, none, NULL);
 }
 
-static void header_is_aligned_and_as_numpy_writes_it(void **state)
-{
+static void header_is_aligned_and_as_numpy_writes_it(void **state) {
     (void)state;
     Ctx c = fresh();
     char path[] = "/tmp/readersXXXXXX";
@@ -237,7 +227,8 @@ static void header_is_aligned_and_as_numpy_writes_it(void **state)
     close(fd);
     float f[6] = { 0 };
     size_t n;
-    assert_true(npy_write(&c, path, &(Array){ .elem = F32, .rank = 2, .dim = { 2, 3 }, .data = f }));
+    assert_true(
+        npy_write(&c, path, &(Array){ .elem = F32, .rank = 2, .dim = { 2, 3 }, .data = f }));
     char *s = read_file(&c, path, &n);
     assert_int_equal(n, 128 + sizeof f);
     assert_true(begins(s + 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }  ") ||
@@ -247,8 +238,7 @@ static void header_is_aligned_and_as_numpy_writes_it(void **state)
     discard(&c);
 }
 
-static void unwritable_path_is_an_error(void **state)
-{
+static void unwritable_path_is_an_error(void **state) {
     (void)state;
     Ctx c = fresh();
     float f = 0;
@@ -257,16 +247,14 @@ static void unwritable_path_is_an_error(void **state)
     discard(&c);
 }
 
-/* ---- elements ------------------------------------------------------------------------------------- */
+/* ---- elements */
 
-static bool is_nan(Elem e, uint16_t v)
-{
+static bool is_nan(Elem e, uint16_t v) {
     return e == F16 ? (v & 0x7FFF) > 0x7C00 : (v & 0x7FFF) > 0x7F80;
 }
 
 /* Each of the 65536 values comes back; the middle of two neighbours goes to the even one. */
-static void check_halves(Elem e)
-{
+static void check_halves(Elem e) {
     for (unsigned i = 0; i <= 0xFFFF; i++) {
         uint16_t v = (uint16_t)i, next = (uint16_t)(i + 1), back;
         double d = element_get(e, &v, 0);
@@ -276,7 +264,8 @@ static void check_halves(Elem e)
             continue;
         }
         assert_int_equal(back, v);
-        if (isinf(d) || (i & 0x7FFF) == 0x7FFF || isinf(element_get(e, &next, 0))) continue;
+        if (isinf(d) || (i & 0x7FFF) == 0x7FFF || isinf(element_get(e, &next, 0)))
+            continue;
         double middle = (d + element_get(e, &next, 0)) / 2;
         element_set(e, &back, 0, middle);
         assert_int_equal(back, v & 1 ? next : v);
@@ -285,8 +274,7 @@ static void check_halves(Elem e)
     }
 }
 
-static void halves_are_exact(void **state)
-{
+static void halves_are_exact(void **state) {
     (void)state;
     check_halves(F16);
     check_halves(BF16);
@@ -299,20 +287,18 @@ static void halves_are_exact(void **state)
     assert_int_equal(v, 0x8000);
 }
 
-/* ---- JSON ----------------------------------------------------------------------------------------- */
+/* ---- JSON */
 
-static const Json *json(Ctx *c, const char *s)
-{
+static const Json *json(Ctx *c, const char *s) {
     JsonError e;
     return json_read(c, s, strlen(s), &e);
 }
 
-static void json_values(void **state)
-{
+static void json_values(void **state) {
     (void)state;
     Ctx c = fresh();
-    const Json *j = json(&c,
-                         " {\"a\": [1, -2.5e1, true], \"b\": \"\\u00e9\\ud83d\\ude00\\n\", \"n\": 9223372036854775808} ");
+    const Json *j = json(&c, " {\"a\": [1, -2.5e1, true], \"b\": \"\\u00e9\\ud83d\\ude00\\n\", "
+                             "\"n\": 9223372036854775808} ");
     assert_non_null(j);
     const Json *a = json_get(j, "a"), *b = json_get(j, "b"), *n = json_get(j, "n");
     assert_true(a->item[0].is_whole && a->item[0].whole == 1);
@@ -325,8 +311,7 @@ static void json_values(void **state)
     discard(&c);
 }
 
-static void json_repeated_key_is_told(void **state)
-{
+static void json_repeated_key_is_told(void **state) {
     (void)state;
     Ctx c = fresh();
     const Json *j = json(&c, "{\"a\": 1, \"b\": 2, \"\\u0062\": 3, \"a\": 4}");
@@ -334,8 +319,7 @@ static void json_repeated_key_is_told(void **state)
     discard(&c);
 }
 
-static void json_depth_is_limited(void **state)
-{
+static void json_depth_is_limited(void **state) {
     (void)state;
     Ctx c = fresh();
     char s[258];
@@ -348,8 +332,7 @@ static void json_depth_is_limited(void **state)
     discard(&c);
 }
 
-static void check_json(const char *folder, const char *file)
-{
+static void check_json(const char *folder, const char *file) {
     Ctx c = fresh();
     size_t n;
     JsonError e;
@@ -361,8 +344,7 @@ static void check_json(const char *folder, const char *file)
     discard(&c);
 }
 
-static void json_test_suite(void **state)
-{
+static void json_test_suite(void **state) {
     (void)state;
     static const char suite[] = "../shared/data/loader/JSONTestSuite_test_parsing.tar.xz";
     char folder[] = "/tmp/jsonXXXXXX", command[200];
@@ -371,21 +353,22 @@ static void json_test_suite(void **state)
         return;
     }
     assert_non_null(mkdtemp(folder));
-    snprintf(command, sizeof command, "tar -xJf %s -C %s && mv %s/*/* %s 2>/dev/null", suite, folder,
-             folder, folder);
-    if (system(command)) print_message("note: %s was not unpacked as expected\n", suite);
+    snprintf(command, sizeof command, "tar -xJf %s -C %s && mv %s/*/* %s 2>/dev/null", suite,
+             folder, folder, folder);
+    if (system(command))
+        print_message("note: %s was not unpacked as expected\n", suite);
     int n = 0;
     DIR *d = opendir(folder);
     for (struct dirent *e; (e = readdir(d));)
-        if (strstr(e->d_name, ".json")) check_json(folder, e->d_name), n++;
+        if (strstr(e->d_name, ".json"))
+            check_json(folder, e->d_name), n++;
     closedir(d);
     snprintf(command, sizeof command, "rm -r %s", folder);
     assert_int_equal(system(command), 0);
     assert_int_equal(n, 318);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crafted_files),
         cmocka_unit_test(collected_files),
