@@ -107,7 +107,7 @@ static void hoist(Ctx *c, Bunch *b)
 static void rename_outer(Ctx *c, const Bunch *b, Node *n)
 {
     Indices own = ON_STACK(Index *, 16);
-    Terms_ to = ON_STACK(Term *, 16);
+    TermList to = ON_STACK(Term *, 16);
     node_axes(c, n, &own);
     for (int i = 0; i < b->nouter; i++)
         push(c, &to, term_index(c, b->outer[i]));

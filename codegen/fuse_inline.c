@@ -9,7 +9,7 @@ int aligned(Ctx *c, const Node *n, const Node *p, const Term *load)
         return 0;
     Indices own = ON_STACK(Index *, 16);
     Indices mine = ON_STACK(Index *, 16);
-    Terms_ to = ON_STACK(Term *, 16);
+    TermList to = ON_STACK(Term *, 16);
     load_indices(c, p, load, &own, &to);
     node_axes(c, n, &mine);
     int k = 0;

@@ -396,7 +396,7 @@ int apply_model(Act *a, Recipe *r, const Expr *call, const Value *flow, const Pa
         fail(e->c);
     }
     bool good = bind_all(a, r->decl, call, flow, &binder, at);
-    Instance *in = r->instance ? r->instance : as ? named_instance(a, r->decl, as) : unnamed_instance(a, r->decl, at);
+    Instance *in = r->instance ? r->instance : as ? instance_at_path(a, r->decl, as) : instance_unnamed(a, r->decl, at);
     if (!good || !in || any_poison(&binder, in_count(model_info(e, r->decl)))) return all_poison(e, r->decl, out);
     if (r->instance && !r->param) {
         error_at(e->c, at, "`%s` can be read here, not applied: apply it where its block is declared", in->path);

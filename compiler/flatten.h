@@ -225,8 +225,8 @@ char *args_text(Ctx *c, const Expr *call, const Arg *but);    /* the arguments a
 
 /* ---- instance.c ----------------------------------------------------------------------------------------- */
 
-Instance *named_instance(Act *a, Item *decl, const Path *as);          /* NULL: reported */
-Instance *unnamed_instance(Act *a, Item *decl, Span at);               /* rule 21 */
+Instance *instance_at_path(Act *a, Item *decl, const Path *as);          /* NULL: reported */
+Instance *instance_unnamed(Act *a, Item *decl, Span at);               /* rule 21 */
 
 /* ---- list.c --------------------------------------------------------------------------------------------- */
 

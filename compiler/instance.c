@@ -84,7 +84,7 @@ Instance *instance_named(Act *a, Item *decl, Name below, Name key, Span at)
     return i;
 }
 
-Instance *named_instance(Act *a, Item *decl, const Path *as)
+Instance *instance_at_path(Act *a, Item *decl, const Path *as)
 {
     Ctx *c = a->e->c;
     Name below = path_below(a, as);
@@ -101,7 +101,7 @@ Instance *named_instance(Act *a, Item *decl, const Path *as)
     return instance_named(a, decl, below, below, as->at);
 }
 
-Instance *unnamed_instance(Act *a, Item *decl, Span at)
+Instance *instance_unnamed(Act *a, Item *decl, Span at)
 {
     Ctx *c = a->e->c;
     Name base = snake(c, decl->name), below = base;

@@ -29,7 +29,7 @@ Term *in_range(Ctx *c, Term *position, Dim size)
 }
 
 /* NULL, or the term `false` if the condition can never hold. */
-Term *condition_split(Ctx *c, Term *cond, Terms_ *to)
+Term *condition_split(Ctx *c, Term *cond, TermList *to)
 {
     if (cond->kind == TApply && cond->fn->id == FnAnd) {
         Term *no = condition_split(c, cond->kid[0], to);
@@ -46,7 +46,7 @@ Term *condition_split(Ctx *c, Term *cond, Terms_ *to)
 
 /* ---- guards of a reduction's body ---- */
 
-typedef struct Absent { Ctx *c; Reduce reduce; double neutral; Terms_ cond; } Absent;
+typedef struct Absent { Ctx *c; Reduce reduce; double neutral; TermList cond; } Absent;
 
 static bool same_value(double a, double b) { return a == b; }
 
@@ -108,9 +108,9 @@ static Term *absent(Absent *a, Term *t)
     return t;
 }
 
-static void set_conditions(Ctx *c, Node *n, const Terms_ *more)
+static void set_conditions(Ctx *c, Node *n, const TermList *more)
 {
-    Terms_ all = {0};
+    TermList all = {0};
     Term *no = NULL;
     if (!n->ncond && !more->n)
         return;
@@ -243,13 +243,13 @@ static bool reader_absorbs(Ctx *c, const Node *r, const Node *p, double otherwis
 static void guard_reader(Ctx *c, Node *r, const Node *p, const Guard *g)
 {
     Loads loads = ON_STACK(const Term *, 16);
-    Terms_ more = ON_STACK(Term *, 16);
+    TermList more = ON_STACK(Term *, 16);
     term_loads(c, r->body, &loads);
     for (int i = 0; i < loads.n; i++) {
         if (loads.at[i]->from != p->out)
             continue;
         Indices from = ON_STACK(Index *, 16);
-        Terms_ to = ON_STACK(Term *, 16);
+        TermList to = ON_STACK(Term *, 16);
         load_indices(c, p, loads.at[i], &from, &to);
         push(c, &more, term_subst(c, g->cond, from.at, to.at, from.n));
     }
@@ -267,7 +267,7 @@ static bool guard_to_readers(Ctx *c, const Uses *u, Node *p)
             return false;
     for (int i = 0; i < use->reader.n; i++)
         guard_reader(c, use->reader.at[i], p, &g);
-    Terms_ own = ON_STACK(Term *, 16);
+    TermList own = ON_STACK(Term *, 16);
     push(c, &own, g.cond);
     p->body = g.body;
     set_conditions(c, p, &own);
@@ -312,12 +312,12 @@ static bool all_mapped(const Term *t, const Indices *from)
 }
 
 /* The conditions under which r reads `load`, in p's own indices. */
-static void seen_under(Ctx *c, const Uses *u, const Node *p, const Node *r, const Term *load, Terms_ *to)
+static void seen_under(Ctx *c, const Uses *u, const Node *p, const Node *r, const Term *load, TermList *to)
 {
     Indices own = ON_STACK(Index *, 16);
     Indices theirs = ON_STACK(Index *, 16);
-    Terms_ read = ON_STACK(Term *, 16);
-    Terms_ back = ON_STACK(Term *, 16);
+    TermList read = ON_STACK(Term *, 16);
+    TermList back = ON_STACK(Term *, 16);
     load_indices(c, p, load, &own, &read);
     for (int i = 0; i < own.n; i++)
         if (read.at[i]->kind == TIndex) {
@@ -329,7 +329,7 @@ static void seen_under(Ctx *c, const Uses *u, const Node *p, const Node *r, cons
             push(c, to, term_subst(c, r->cond[i], theirs.at, back.at, theirs.n));
 }
 
-static void keep_common(Terms_ *all, const Terms_ *these)
+static void keep_common(TermList *all, const TermList *these)
 {
     int kept = 0;
     for (int i = 0; i < all->n; i++)
@@ -346,7 +346,7 @@ static void narrow_node(Ctx *c, const Uses *u, Node *p)
     const Use *use = use_of(u, p->out);
     if (p->reduce || p->at || p->out->kind != TTemp || use->root)
         return;
-    Terms_ all = ON_STACK(Term *, 16);
+    TermList all = ON_STACK(Term *, 16);
     bool first = true;
     for (int i = 0; i < use->reader.n; i++) {
         const Node *r = use->reader.at[i];
@@ -357,7 +357,7 @@ static void narrow_node(Ctx *c, const Uses *u, Node *p)
             if (loads.at[k]->from != p->out)
                 continue;
             in_body = true;
-            Terms_ these = {0};
+            TermList these = {0};
             seen_under(c, u, p, r, loads.at[k], &these);
             if (first)
                 all = these;

@@ -69,7 +69,7 @@ static Node *follower(Ctx *c, const Uses *u, const Node *n, const Term **load, I
         return NULL;
     Node *r = use->reader.at[0];
     Loads loads = ON_STACK(const Term *, 16);
-    Terms_ to = ON_STACK(Term *, 16);
+    TermList to = ON_STACK(Term *, 16);
     Indices from = ON_STACK(Index *, 16);
     Indices all = ON_STACK(Index *, 16);
     int reads = 0;
@@ -96,7 +96,7 @@ static Node *follower(Ctx *c, const Uses *u, const Node *n, const Term **load, I
 
 static void in_own_indices(Ctx *c, const Indices *theirs, const Indices *own, Line *l)
 {
-    Terms_ to = ON_STACK(Term *, 16);
+    TermList to = ON_STACK(Term *, 16);
     for (int i = 0; i < own->n; i++)
         push(c, &to, term_index(c, own->at[i]));
     if (l->scale)
@@ -278,7 +278,7 @@ static void rewrite(Fold *f, Site *s)
     Ctx *c = f->c;
     Node *n = s->node, *last = s->last;
     Indices own = ON_STACK(Index *, 16);
-    Terms_ to = ON_STACK(Term *, 16);
+    TermList to = ON_STACK(Term *, 16);
     node_axes(c, n, &own);
     for (int i = 0; i < own.n; i++)
         push(c, &to, term_index(c, s->at.at[i]));

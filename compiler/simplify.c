@@ -35,7 +35,7 @@ static Index *canonical(Ctx *c, Keys *k, int place, Dim size)
 Name node_key(Ctx *c, Keys *k, const Node *n)
 {
     Indices from = ON_STACK(Index *, 16);
-    Terms_ to = ON_STACK(Term *, 16);
+    TermList to = ON_STACK(Term *, 16);
     Text key = {0};
     node_axes(c, n, &from);
     for (int i = 0; i < n->nbind; i++)
@@ -136,7 +136,6 @@ typedef struct Same { Node *node; struct Same *next; } Same;   /* nodes of one h
 
 typedef struct Sweep {
     Ctx *c;
-    Graph *graph;
     Uses *uses;                         /* as they were before the sweep: it only moves reads to later nodes */
     Map alias;                          /* Tensor → the equal Tensor that is read instead */
     Map made;                           /* Tensor → its node, when it is behind the sweep */
@@ -279,7 +278,7 @@ static bool drop_ones(Ctx *c, Node *n)
 {
     Indices all = ON_STACK(Index *, 16);
     Indices ones = ON_STACK(Index *, 16);
-    Terms_ zero = ON_STACK(Term *, 16);
+    TermList zero = ON_STACK(Term *, 16);
     node_axes(c, n, &all);
     for (int i = 0; i < n->nbind; i++)
         push(c, &all, n->bind[i]);
@@ -386,7 +385,7 @@ static bool is_double(Sweep *s, Node *n)
 
 static bool sweep(Ctx *c, Graph *g)
 {
-    Sweep s = {.c = c, .graph = g, .uses = graph_uses(c, g)};
+    Sweep s = {.c = c, .uses = graph_uses(c, g)};
     int kept = 0;
     for (int i = 0; i < g->node.n; i++) {
         Node *n = g->node.at[i];
@@ -463,7 +462,7 @@ static bool reads_once(Ctx *c, const Node *view, const Term *load)
 static void rename_binders(Ctx *c, Node *n)
 {
     Index **bind = NEWN(c, Index *, n->nbind + 1);
-    Terms_ to = ON_STACK(Term *, 16);
+    TermList to = ON_STACK(Term *, 16);
     for (int i = 0; i < n->nbind; i++) {
         bind[i] = index_new(c, n->bind[i]->name, n->bind[i]->size);
         push(c, &to, term_index(c, bind[i]));
@@ -523,7 +522,7 @@ static bool take_producer(Ctx *c, const Uses *u, Node *view)
     Node whole = *p;
     rename_binders(c, &whole);
     Indices from = ON_STACK(Index *, 16);
-    Terms_ to = ON_STACK(Term *, 16);
+    TermList to = ON_STACK(Term *, 16);
     load_indices(c, &whole, view->body, &from, &to);
     node_subst(c, &whole, from.at, to.at, from.n);
     view->reduce = whole.reduce;

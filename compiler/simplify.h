@@ -7,7 +7,7 @@
 /* ---- uses.c: facts about one graph, made anew whenever it has changed ---------------------------- */
 
 typedef VEC(const Term *) Loads;
-typedef VEC(Term *) Terms_;
+typedef VEC(Term *) TermList;
 typedef VEC(Index *) Indices;
 /* A list that stays in the function: the arena is asked only when it grows beyond n. */
 #define ON_STACK(T, n) {(T[n]){0}, 0, (n)}
@@ -48,7 +48,7 @@ bool  reads_before_write(Ctx *c, const Node *r);
 
 Term *position_of(Ctx *c, const Axis *a);                /* the position along an axis, from its indices */
 /* to[k] is the value of the k-th index of p's result at the element `load` reads. */
-void  load_indices(Ctx *c, const Node *p, const Term *load, Indices *from, Terms_ *to);
+void  load_indices(Ctx *c, const Node *p, const Term *load, Indices *from, TermList *to);
 Term *load_through(Ctx *c, const Node *p, const Term *load);     /* p's body at the element `load` reads */
 bool  is_view(const Node *n);                            /* one load, or index arithmetic: vanishes in its readers */
 bool  is_guarded_view(const Node *n);                    /* a choice by index among loads and numbers */
@@ -63,7 +63,7 @@ Term *in_range(Ctx *c, Term *position, Dim size);        /* true where 0 <= posi
 bool  guards_to_conditions(Ctx *c, Node *n);
 bool  guards_to_readers(Ctx *c, Graph *g, const Uses *u);
 void  narrow(Ctx *c, Graph *g);
-Term *condition_split(Ctx *c, Term *cond, Terms_ *to);   /* `a and b` is two; what is known to hold is none */
+Term *condition_split(Ctx *c, Term *cond, TermList *to);   /* `a and b` is two; what is known to hold is none */
 
 /* ---- fold.c, scale.c: what is known when compiling --------------------------------------------------- */
 

@@ -155,7 +155,7 @@ void node_subst(Ctx *c, Node *n, Index *const *from, Term *const *to, int count)
 
 /* ---- classes and costs ---- */
 
-static void factors(Ctx *c, Term *t, Terms_ *to)
+static void factors(Ctx *c, Term *t, TermList *to)
 {
     if (t->kind == TApply && t->fn->id == FnMul) {
         factors(c, t->kid[0], to);
@@ -189,7 +189,7 @@ bool node_contracts(Ctx *c, const Node *n)
 {
     if (n->reduce != RSum || n->body->kind != TApply)
         return false;
-    Terms_ factor = ON_STACK(Term *, 16);
+    TermList factor = ON_STACK(Term *, 16);
     Indices result = ON_STACK(Index *, 16);
     factors(c, n->body, &factor);
     node_axes(c, n, &result);

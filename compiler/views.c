@@ -21,7 +21,7 @@ Term *position_of(Ctx *c, const Axis *a)
 
 /* ---- reading through ---- */
 
-void load_indices(Ctx *c, const Node *p, const Term *load, Indices *from, Terms_ *to)
+void load_indices(Ctx *c, const Node *p, const Term *load, Indices *from, TermList *to)
 {
     for (int a = 0; a < p->naxis; a++) {
         int n = p->axis[a].n, start = from->n;
@@ -84,7 +84,7 @@ static Term *inside_of(Ctx *c, const Node *p, const Term *load)
 Term *load_through(Ctx *c, const Node *p, const Term *load)
 {
     Indices from = ON_STACK(Index *, 16);
-    Terms_ to = ON_STACK(Term *, 16);
+    TermList to = ON_STACK(Term *, 16);
     load_indices(c, p, load, &from, &to);
     Term *body = term_subst(c, p->body, from.at, to.at, from.n);
     if (!load->outside)
