@@ -1,7 +1,7 @@
 /* cfamily.c: a kernel as a function of a C-like language.
  *
  * In: a scheduled kernel. Out: its heading, its parameters, its typed views and its loops. A tensor of two or
- * more dimensions comes as `const float *x_` and is opened as `const float (*x)[C][H][W]`, so that the
+ * more dimensions comes as `const float *x_` and is opened as `const float(*x)[C][H][W]`, so that the
  * body reads like the operator's row; where an inner size varies the index is written out. */
 #include "cfamily.h"
 
@@ -99,27 +99,14 @@ static void print_heading(Emit *e, const Kernel *k) {
     emit_comment(e, text.s);
 }
 
-/* The signature, broken between parameters where it passes 100 columns. */
 static void print_signature(Writer *w, const Kernel *k, const char *prefix) {
     Ctx *c = w->e->c;
-    Text line = {0};
-    text_add(c, &line, "%s %s%s(", w->words->function, prefix, k->name);
-    size_t column = line.n, hang = line.n;
-    int n = k->formal.n + k->size.n;
-    for (int i = 0; i < n; i++) {
-        char *one = i < k->formal.n ? parameter(w, k, i)
-                                    : format(c, "int %s", k->size.at[i - k->formal.n]->name);
-        size_t length = strlen(one) + 3;
-        if (i && column + length > 100) {
-            text_add(c, &line, ",\n%*s", (int)hang, "");
-            column = hang;
-        } else if (i) {
-            text_add(c, &line, ", ");
-        }
-        text_add(c, &line, "%s", one);
-        column += length - 1;
-    }
-    emit(w->e, "%s) {", line.s);
+    VEC(char *) part = {0};
+    for (int i = 0; i < k->formal.n; i++)
+        push(c, &part, parameter(w, k, i));
+    for (int i = 0; i < k->size.n; i++)
+        push(c, &part, format(c, "int %s", k->size.at[i]->name));
+    emit_list(w->e, format(c, "%s %s%s(", w->words->function, prefix, k->name), part.at, part.n, ") {");
 }
 
 static void print_views(Writer *w, const Kernel *k) {
@@ -130,7 +117,7 @@ static void print_views(Writer *w, const Kernel *k) {
             continue;
         const char *constant = read_only(k, i) ? "const " : "", *shape = bracketed(c, t, 1);
         const char *word = elem_word(w, t->type.elem);
-        emit(w->e, "%s%s (*%s)%s = (%s%s (*)%s)%s_;", constant, word, t->name, shape, constant, word,
+        emit(w->e, "%s%s(*%s)%s = (%s%s(*)%s)%s_;", constant, word, t->name, shape, constant, word,
              shape, t->name);
     }
 }
@@ -164,7 +151,7 @@ static void print_let(Writer *w, const Loop *l) {
     } else if (t->type.rank == 0) {
         emit(w->e, "%s %s = %s;", word, t->name, term(w, term_number(c, t->type.elem, l->fill), t->type.elem));
     } else if (l->fill == 0) {
-        emit(w->e, "%s %s%s = {0};", word, t->name, bracketed(c, t, 0));
+        emit(w->e, "%s %s%s = { 0 };", word, t->name, bracketed(c, t, 0));
     } else {
         char *fill = term(w, term_number(c, t->type.elem, l->fill), t->type.elem);
         Text list = {0};
@@ -176,7 +163,7 @@ static void print_let(Writer *w, const Loop *l) {
         }
         for (int64_t i = 0; i < n; i++)
             text_add(c, &list, "%s%s", i ? ", " : "", fill);
-        emit(w->e, "%s %s%s = {%s};", word, t->name, bracketed(c, t, 0), list.s);
+        emit(w->e, "%s %s%s = { %s };", word, t->name, bracketed(c, t, 0), list.s);
     }
 }
 

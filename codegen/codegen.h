@@ -128,6 +128,7 @@ void  code_check(Ctx *c, const Code *code);
 typedef struct Emit { Ctx *c; Text text; int depth; bool fresh; } Emit;
 void emit(Emit *e, const char *fmt, ...);                 /* one line; braces in it move the depth */
 void emit_blank(Emit *e);
+void emit_list(Emit *e, const char *head, char *const *item, int n, const char *tail);   /* f(a, b), broken at commas */
 void emit_comment(Emit *e, const char *text);             /* a block comment wrapped to 100 columns */
 
 /* The words of a C-like language. */

@@ -37,51 +37,140 @@ static int brace_balance(const char *line) {
 
 enum { Width = 100 };
 
-/* How willingly a line is broken before (or after, for a comma) the operator at s: 0 not at all; else the
- * fewer brackets are open and the looser the operator binds, the more. */
-static int break_worth(const char *s, int open) {
-    static const struct { const char *text; int worth; } at[] = {
-        { ", ", 9 }, { " = ", 8 }, { " += ", 8 }, { " ? ", 7 }, { " : ", 7 }, { " || ", 6 },
-        { " && ", 5 }, { " + ", 3 }, { " - ", 3 }, { " * ", 2 }, { " / ", 2 },
-    };
-    for (size_t i = 0; i < sizeof at / sizeof *at; i++)
-        if (!strncmp(s, at[i].text, strlen(at[i].text)))
-            return 10 * at[i].worth - 7 * open + 1000;
+/* ---- lines that are too long. They are broken as clang-format leaves them (.clang-format): after `=`, or
+ * before the operators of the whole right side that bind loosest; what follows stands two steps further in. */
+
+static const char *const operators[][4] = {             // the loosest first
+    { " || " }, { " && " }, { " == ", " != " }, { " < ", " <= ", " > ", " >= " }, { " + ", " - " }, { " * ", " / ", " % " },
+};
+
+/* The operator of that level at s, or 0; its length. */
+static int operator_at(const char *s, int level) {
+    for (int i = 0; i < 4 && operators[level][i]; i++)
+        if (!strncmp(s, operators[level][i], strlen(operators[level][i])))
+            return (int)strlen(operators[level][i]);
     return 0;
 }
 
-/* Where to break `line`, so that what stands before fits `room`: an offset at a space, or 0. */
-static int break_line(const char *line, int room) {
-    int best = 0, most = 0, open = 0;
-    for (int i = 0; line[i] && i < room; i++) {
-        if (line[i] == '"' || (line[i] == '/' && line[i + 1] == '/'))
-            break;
-        open += (line[i] == '(' || line[i] == '[') - (line[i] == ')' || line[i] == ']');
-        int worth = break_worth(line + i, open) + i / 4;        // later is better
-        int at = i + (line[i] == ',');
-        if (worth > most && worth >= 1000 - 100 && at > room / 4 && at <= room) {
-            most = worth;
-            best = at;
-        }
+/* Offset of the next operator of a level that stands in no brackets, from `at` on; -1: none. */
+static int next_operator(const char *line, int at, int level) {
+    int open = 0;
+    for (int i = 0; line[i]; i++) {
+        open += (line[i] == '(' || line[i] == '[' || line[i] == '{') - (line[i] == ')' || line[i] == ']' || line[i] == '}');
+        if (line[i] == '"')
+            return -1;
+        if (!open && i >= at && operator_at(line + i, level))
+            return i;
     }
-    return best;
+    return -1;
 }
 
-/* One line, or several where it is too long; those that follow stand two steps further in. */
-static void put_line(Emit *e, int depth, const char *line) {
-    bool first = true;
-    for (;;) {
-        int at = depth + (first ? 0 : 2), room = Width - 4 * at;
-        bool fits = (int)strlen(line) <= room || strchr(line, '\n') || *line == '#' || *line == '/';
-        int n = fits ? 0 : break_line(line, room);
-        indent(e, at);
-        if (!n) {
-            text_add(e->c, &e->text, "%s\n", line);
-            return;
+/* What stands before the right side of an assignment, `=` included; 0: it is none. */
+static int left_side(const char *line) {
+    int open = 0;
+    for (int i = 0; line[i] && line[i] != '"'; i++) {
+        open += (line[i] == '(' || line[i] == '[') - (line[i] == ')' || line[i] == ']');
+        if (!open && (!strncmp(line + i, " = ", 3) || !strncmp(line + i, " += ", 4) || !strncmp(line + i, " *= ", 4)))
+            return (int)(strchr(line + i, '=') - line) + 1;
+    }
+    return 0;
+}
+
+/* The pieces of `s`, as many to a line as fit; `used` columns of the first are taken. false: one is too long. */
+static bool fill(Emit *e, const char *s, int used, int at, bool write) {
+    int level = 0, levels = (int)(sizeof operators / sizeof *operators);
+    while (level < levels && next_operator(s, 0, level) < 0)
+        level++;
+    if (level == levels)
+        return false;
+    int column = used;
+    for (int from = 0, next; s[from]; from = next) {
+        next = next_operator(s, from + 1, level);
+        if (next < 0)
+            next = (int)strlen(s);
+        int n = next - from;
+        if (from && column + n > Width) {               // the space before the operator becomes the line's end
+            if (4 * at + n - 1 > Width)
+                return false;
+            if (write) {
+                text_add(e->c, &e->text, "\n");
+                indent(e, at);
+            }
+            from++, n--;
+            column = 4 * at;
+        } else if (column + n > Width) {
+            return false;
         }
+        if (write)
+            text_add(e->c, &e->text, "%.*s", n, s + from);
+        column += n;
+    }
+    if (write)
+        text_add(e->c, &e->text, "\n");
+    return true;
+}
+
+static bool put_broken(Emit *e, int depth, const char *line) {
+    int left = left_side(line), at = depth + 2;
+    const char *right = line + left + (left > 0);
+    int length = (int)strlen(right);
+    if (left && 4 * at + length <= Width && 4 * depth + left <= Width) {
+        indent(e, depth);
+        text_add(e->c, &e->text, "%.*s\n", left, line);
+        indent(e, at);
+        text_add(e->c, &e->text, "%s\n", right);
+        return true;
+    }
+    bool after = !left || fill(e, right, 4 * depth + left + 1, at, false);
+    if (!fill(e, right, after ? 4 * depth + (left ? left + 1 : 0) : 4 * at, at, false))
+        return false;
+    indent(e, depth);
+    if (left)
+        text_add(e->c, &e->text, after ? "%.*s " : "%.*s\n", left, line);
+    if (left && !after)
+        indent(e, at);
+    return fill(e, right, after ? 4 * depth + (left ? left + 1 : 0) : 4 * at, at, true);
+}
+
+/* The last resort: at a space. */
+static void put_anywhere(Emit *e, int depth, const char *line) {
+    for (int at = depth;; at = depth + 2) {
+        int n = (int)strlen(line), room = Width - 4 * at;
+        for (int i = n > room ? room : 0; i > 0; i--)
+            if (line[i] == ' ' && line[i + 1] && line[i + 1] != '=') {
+                n = i;
+                break;
+            }
+        indent(e, at);
         text_add(e->c, &e->text, "%.*s\n", n, line);
-        line += n + (line[n] == ' ');
-        first = false;
+        if (!line[n])
+            return;
+        line += n + 1;
+    }
+}
+
+/* One line, or several where it is too long. A remark at its end goes before it then. */
+static void put_line(Emit *e, int depth, const char *line) {
+    bool fits = 4 * depth + (int)strlen(line) <= Width || strchr(line, '\n') || strchr(line, '"') || *line == '#';
+    const char *remark = strstr(line, " // ");
+    if (!fits && remark) {
+        put_line(e, depth, remark + 1);
+        put_line(e, depth, format(e->c, "%.*s", (int)(remark - line), line));
+    } else if (!fits && !strncmp(line, "// ", 3)) {
+        int n = Width - 4 * depth;
+        while (n > 3 && line[n] != ' ')
+            n--;
+        n = n > 3 ? n : Width - 4 * depth;
+        indent(e, depth);
+        text_add(e->c, &e->text, "%.*s\n", n, line);
+        put_line(e, depth, format(e->c, "// %s", line + n + (line[n] == ' ')));
+    } else if (!fits && put_broken(e, depth, line)) {
+        return;
+    } else if (!fits) {
+        put_anywhere(e, depth, line);
+    } else {
+        indent(e, depth);
+        text_add(e->c, &e->text, "%s\n", line);
     }
 }
 
@@ -103,6 +192,37 @@ void emit(Emit *e, const char *fmt, ...) {
     e->fresh = false;
 }
 
+/* head(item, item) tail, aligned after the bracket; where the head leaves no room, two steps in below it. */
+void emit_list(Emit *e, const char *head, char *const *item, int n, const char *tail) {
+    Text line = {0};
+    int hang = (int)strlen(head), longest = 0, end = (int)strlen(tail), from = 4 * e->depth;
+    for (int i = 0; i < n; i++)
+        if ((int)strlen(item[i]) > longest)
+            longest = (int)strlen(item[i]);
+    bool below = n && (hang > 56 || from + hang + longest + end + 1 > Width);
+    int all = hang + end;
+    for (int i = 0; i < n; i++)
+        all += (int)strlen(item[i]) + 2 * (i > 0);
+    below = below && from + all > Width;
+    int left = below ? 8 : hang, column = left;
+    text_add(e->c, &line, "%s", head);
+    if (below)
+        text_add(e->c, &line, "\n%*s", from + left, "");
+    for (int i = 0; i < n; i++) {
+        int length = (int)strlen(item[i]), after = i + 1 < n ? 1 : end;
+        if (i && from + column + 2 + length + after > Width) {
+            text_add(e->c, &line, ",\n%*s", from + left, "");
+            column = left;
+        } else if (i) {
+            text_add(e->c, &line, ", ");
+            column += 2;
+        }
+        text_add(e->c, &line, "%s", item[i]);
+        column += length;
+    }
+    emit(e, "%s%s", line.s, tail);
+}
+
 /* Never two empty lines in a row. */
 void emit_blank(Emit *e) {
     if (!e->fresh)
@@ -121,6 +241,11 @@ static int fitting(const char *text, int room) {
     return room;
 }
 
+static bool marks_comment(const char *s) {
+    return (s[0] == '*' && s[1] == '/') || (s[0] == '/' && s[1] == '*');
+}
+
+/* The spaces that a line begins with are kept, and a line that goes on has four more. */
 void emit_comment(Emit *e, const char *text) {
     const char *open = "/* ";
     int room = Width - 4 * e->depth - 6;
@@ -133,7 +258,7 @@ void emit_comment(Emit *e, const char *text) {
         indent(e, e->depth);
         text_add(e->c, &e->text, "%s", open);
         for (int i = 0; i < n; i++)     // what stands in a comment does not end it
-            text_add(e->c, &e->text, text[i] == '*' && text[i + 1] == '/' ? "* " : "%c", text[i]);
+            text_add(e->c, &e->text, marks_comment(text + i) ? "%c " : "%c", text[i]);
         text_add(e->c, &e->text, "%s\n", end ? " */" : "");
         if (end)
             break;

@@ -101,6 +101,7 @@ Name kernel_word(Ctx *c, const Bunch *b) {
     }
     for (int i = 0; i < heavy->nbind; i++)
         add_dim(c, &t, i ? "x" : "_k", heavy->bind[i]->size);
+    if (!last->naxis && !heavy->nbind) text_add(c, &t, "_scalar");         // `exp` alone is libm's
     return name(c, "%s", t.s);
 }
 

@@ -43,11 +43,6 @@ typedef struct Member { Name name; Bytes bytes; } Member;
 typedef VEC(Member) Members;
 bool     zip_read(Ctx *c, const char *path, Bytes b, Members *to);      /* unpacked, checksums tested */
 
-/* ---- elements.c */
-
-double element_get(Elem e, const void *from, size_t i);         /* of a float type, exact */
-void   element_set(Elem e, void *to, size_t i, double v);       /* rounded to nearest, ties to even */
-
 /* ---- weightmap.c: the file of --map */
 
 typedef struct MapStep { bool permute; int n; int64_t arg[MaxRank]; Span at; } MapStep;     /* else reshape */

@@ -8,19 +8,19 @@
 #include <ctype.h>
 #include <string.h>
 
-typedef struct Reading { Module *module; struct Reading *up; } Reading;
+typedef struct OpenFile { Module *module; struct OpenFile *up; } OpenFile;
 
 struct Build {
     Map module;                         /* path, interned → Module * */
     VEC(Module *) all;                  /* in the order their reading ended: what is used comes first */
-    Reading *reading;                   /* the files under way: one that turns up again is a cycle */
+    OpenFile *reading;                   /* the files under way: one that turns up again is a cycle */
     Module *ops;
 };
 
 /* ---- where files are ------------------------------------------------------------------------------ */
 
 /* "a/./b/../c" is "a/c" */
-static Name tidy(Ctx *c, const char *path)
+static Name tidy_path(Ctx *c, const char *path)
 {
     size_t n = strlen(path), out = 0;
     char *s = alloc(c, n + 1);
@@ -46,7 +46,7 @@ static Name beside(Ctx *c, const Source *src, const char *path)
 {
     const char *slash = strrchr(src->path, '/');
     int n = slash && path[0] != '/' ? (int)(slash - src->path) + 1 : 0;
-    return tidy(c, format(c, "%.*s%s", n, src->path, path));
+    return tidy_path(c, format(c, "%.*s%s", n, src->path, path));
 }
 
 static const Source *source_at(Ctx *c, Name path)
@@ -61,13 +61,13 @@ static const Source *source_at(Ctx *c, Name path)
 static const Source *module_source(Ctx *c, Name n)
 {
     for (int i = 0; i < c->opt.include.n; i++) {
-        const Source *src = source_at(c, tidy(c, format(c, "%s/%s.mth", c->opt.include.at[i], n)));
+        const Source *src = source_at(c, tidy_path(c, format(c, "%s/%s.mth", c->opt.include.at[i], n)));
         if (src) return src;
     }
     return embedded_source(c, n);
 }
 
-static Module *known(Ctx *c, Name path) { return map_get(&c->build->module, path); }
+static Module *known_module(Ctx *c, Name path) { return map_get(&c->build->module, path); }
 
 /* ---- declarations --------------------------------------------------------------------------------- */
 
@@ -161,7 +161,7 @@ static Module *cycle(Ctx *c, const Item *use, const Module *m)
 {
     error_at(c, use->name_at, "%s is being read already: files use each other in a circle", m->src->path);
     Text t = { 0 };
-    for (Reading *r = c->build->reading; r; r = r->up) {
+    for (OpenFile *r = c->build->reading; r; r = r->up) {
         text_add(c, &t, "%s%s", t.n ? ", used by " : "", r->module->src->path);
         if (r->module == m) break;
     }
@@ -171,7 +171,7 @@ static Module *cycle(Ctx *c, const Item *use, const Module *m)
 
 static Module *under_way(Ctx *c, const Module *m)
 {
-    for (Reading *r = c->build->reading; r; r = r->up)
+    for (OpenFile *r = c->build->reading; r; r = r->up)
         if (r->module == m) return r->module;
     return NULL;
 }
@@ -182,7 +182,7 @@ static Module *used_module(Ctx *c, const Module *m, const Item *use)
     if (use->module) src = module_source(c, use->module);
     else {
         Name path = beside(c, m->src, use->path->name);
-        Module *seen = known(c, path);
+        Module *seen = known_module(c, path);
         if (seen) return under_way(c, seen) ? cycle(c, use, seen) : seen;
         src = source_at(c, path);
         if (!src) error_at(c, use->name_at, "%s cannot be read", path);
@@ -194,12 +194,12 @@ static Module *used_module(Ctx *c, const Module *m, const Item *use)
         }
         return NULL;
     }
-    Module *seen = known(c, tidy(c, src->path));
+    Module *seen = known_module(c, tidy_path(c, src->path));
     if (seen) return under_way(c, seen) ? cycle(c, use, seen) : seen;
     return module_of(c, parse(c, src));
 }
 
-static void collect(Ctx *c, Module *m)
+static void collect_names(Ctx *c, Module *m)
 {
     for (int i = 0; i < m->syntax->n; i++) {
         Item *it = m->syntax->item[i];
@@ -220,12 +220,12 @@ static Module *module_of(Ctx *c, SyntaxFile *syntax)
 {
     struct Build *b = c->build;
     Module *m = NEW(c, Module);
-    Reading here = { m, b->reading };
+    OpenFile here = { m, b->reading };
     m->src = syntax->src;
     m->syntax = syntax;
-    map_put(c, &b->module, tidy(c, m->src->path), m);
+    map_put(c, &b->module, tidy_path(c, m->src->path), m);
     b->reading = &here;
-    collect(c, m);
+    collect_names(c, m);
     b->reading = here.up;
     push(c, &b->all, m);
     return m;

@@ -135,7 +135,7 @@ static void check_code(Work *w) {
         code_check(w->c, w->code[i]);
 }
 
-const Pass passes[] = {
+const Pass pass_table[] = {
     /* name        needs            gives                              run            dump         check         sound */
     { "parse",    "text",          "a syntax tree",                   pass_parse,    dump_parse,  NULL,         false },
     { "build",    "syntax",        "modules, every name resolved",    pass_build,    dump_build,  NULL,         false },
@@ -153,7 +153,7 @@ const Pass passes[] = {
  * something was reported. The first three go on after errors, so that one run reports them all. */
 bool run_passes_after(Work *w, const char *first, const char *last) {
     const char *dump = w->c->opt.dump;
-    const Pass *p = passes;
+    const Pass *p = pass_table;
     for (bool found = !first; !found; p++)
         found = !strcmp(p->name, first);
     for (; p->name && !(p->sound && w->c->errors); p++) {
@@ -177,7 +177,7 @@ bool run_passes(Work *w, const char *last) {
 
 static bool known_pass(Ctx *c, const char *wanted) {
     Text known = {0};
-    for (const Pass *p = passes; p->name; p++) {
+    for (const Pass *p = pass_table; p->name; p++) {
         if (!strcmp(p->name, wanted))
             return true;
         text_add(c, &known, " %s", p->name);

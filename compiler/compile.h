@@ -23,7 +23,7 @@ typedef struct Pass {
     void (*check)(Work *);
     bool sound;                         /* it runs only if nothing was reported so far */
 } Pass;
-extern const Pass passes[];
+extern const Pass pass_table[];
 
 bool run_passes(Work *w, const char *last);
 bool run_passes_after(Work *w, const char *first, const char *last);

@@ -41,6 +41,7 @@ typedef struct Map { MapSlot *slot; int n, cap; } Map;    /* by pointer: Names, 
 void *map_get(const Map *m, const void *key);             /* NULL when absent */
 void  map_put(Ctx *c, Map *m, const void *key, void *value);
 
+int   character_bytes(const unsigned char *s, size_t left);   /* bytes of the character at s; 0: it is none */
 int   edit_distance(const char *a, const char *b);        /* Damerau-Levenshtein: for "did you mean" */
 char *read_file(Ctx *c, const char *path, size_t *n);     /* NUL-terminated copy; NULL: cannot be read */
 
@@ -65,6 +66,7 @@ void warning_at(Ctx *c, Span at, const char *fmt, ...);
 void note_at(Ctx *c, Span at, const char *fmt, ...);      /* hangs on the diagnostic just made */
 void help(Ctx *c, const char *fmt, ...);                  /* likewise; has no position */
 void error_plain(Ctx *c, const char *fmt, ...);           /* "mithrilc: error: …": bad files and options */
+void note_plain(Ctx *c, const char *fmt, ...);            /* "mithrilc: note: …": not shown beside errors */
 void diag_print(Ctx *c, FILE *to);                        /* sorted by file and position; at most 50 errors */
 _Noreturn void fail(Ctx *c);                              /* leaves through c->stop; errors were reported */
 Span span_join(Span a, Span b);
@@ -300,10 +302,18 @@ bool  elem_is_float(Elem e);            /* Float F16 BF16 F32 F64 AnyFloat */
 bool  elem_is_int(Elem e);
 int   elem_bytes(Ctx *c, Elem e);       /* Float by --precision; Bool 1 */
 Elem  elem_storage(Ctx *c, Elem e);     /* Float becomes F32 (or what --precision says) */
-double elem_load(Elem stored, const void *at);             /* one element, as elem_storage says */
-void   elem_store(Elem stored, void *at, double v);       /* rounds to nearest; integers wrap */
 char *type_text(Ctx *c, const Type *t); /* "float[B, T, 64]", "i32" */
 Dim   type_count(Ctx *c, const Type *t);   /* product of its sizes */
+
+/* elem.c: elements in memory, of a type as elem_storage says */
+double elem_load(Elem stored, const void *at);
+void   elem_store(Elem stored, void *at, double v);       /* rounds to nearest; integers saturate */
+void   elem_read(Elem stored, const void *data, int64_t at, int64_t step, double *restrict v, int n);
+void   elem_write(Elem stored, void *data, int64_t at, double v);
+double elem_cast(Elem e, double v);     /* v as e holds it: rounded, or truncated and saturated */
+double elem_wrap(Elem e, uint64_t v);   /* v modulo the width of an integer type */
+int    elem_bits(Elem e);               /* of an integer type */
+bool   elem_signed(Elem e);
 
 /* ---- the flat graph: nodes of index notation ----------------------------------------------------- */
 
@@ -329,7 +339,6 @@ const Fn *fn(FnId id);                                    /* built in */
 const Fn *fn_named(Ctx *c, Name n);                       /* max min abs sign where isnan isinf band …; or NULL */
 const Fn *fn_extern(Ctx *c, Name n, const char *word, int arity);    /* interned */
 bool      fn_known(const Fn *f);                          /* can fn_eval compute it? not a user's own C function */
-double    fn_cast(Elem e, double v);                      /* v as e holds it: rounded, or truncated and saturated */
 double    fn_eval(const Fn *f, Elem e, const double *arg);           /* e: type of the result (or of the arguments, for comparisons) */
 
 typedef enum TermKind { TNumber, TIndex, TSize, TLoad, TApply } TermKind;

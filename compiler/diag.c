@@ -13,11 +13,14 @@
 
 typedef struct Note { Span at; const char *text; } Note;
 
+typedef enum Severity { Error, Warning, Remark } Severity;
+
 typedef struct Diag {
-    bool error;
+    Severity severity;
     Span at;                            /* no source: about files and options */
     const char *text;
     VEC(Note) note, frame;              /* frame: the applications that led here, innermost first */
+    int left_out;                       /* applications between the first frames and the last */
     VEC(const char *) help;
     int rank, order;                    /* of the file; of making */
 } Diag;
@@ -29,7 +32,13 @@ struct Diags {
     Diag *last;                         /* what notes hang on; NULL after a duplicate */
 };
 
-enum { MostErrors = 50, MostFrames = 8 };
+enum {
+    MostShown = 50,
+    MostFrames = 6, FirstFrames = 3, LastFrames = 2,    /* of more than the most, the first and the last */
+    LongName = 60,
+};
+
+static bool starts_character(char ch) { return ((unsigned char)ch & 0xC0) != 0x80; }
 
 static struct Diags *diags(Ctx *c)
 {
@@ -51,7 +60,7 @@ static char *say(Ctx *c, const char *fmt, va_list args)
 
 /* ---- making them ---------------------------------------------------------------------------------- */
 
-static bool is_new(Ctx *c, const Diag *d)
+static bool is_new_diag(Ctx *c, const Diag *d)
 {
     struct Diags *all = diags(c);
     Name key = name(c, "%s:%d:%d:%s", d->at.src ? d->at.src->path : "", d->at.from, d->at.to, d->text);
@@ -60,11 +69,28 @@ static bool is_new(Ctx *c, const Diag *d)
     return true;
 }
 
-/* Adds a note for each application above; all but the outermost few of a deep recursion are left out. */
+/* A long name in backquotes keeps its two ends: `net.layers.0.…layers.250.attn`. */
+static char *with_short_name(Ctx *c, const char *text)
+{
+    const char *open = strchr(text, '`'), *close = open ? strrchr(text, '`') : NULL;
+    int n = open ? (int)(close - open) - 1 : 0;
+    if (n <= LongName) return format(c, "%s", text);
+    int before = (int)(open - text) + 1 + LongName / 2;
+    const char *end = close - LongName / 2;
+    while (before > 0 && !starts_character(text[before])) before--;
+    while (!starts_character(*end)) end++;
+    return format(c, "%.*s…%s", before, text, end);
+}
+
+/* A note for each application above. Of a deep recursion the first and the last few are enough. */
 static void add_frames(Ctx *c, Diag *d, const Frame *f)
 {
-    for (int n = 0; f && n < MostFrames; f = f->up, n++)
-        push(c, &d->frame, ((Note){ f->at, format(c, "%s, used here", f->what) }));
+    int n = 0, i = 0;
+    for (const Frame *up = f; up; up = up->up) n++;
+    if (n > MostFrames) d->left_out = n - FirstFrames - LastFrames;
+    for (; f; f = f->up, i++)
+        if (!d->left_out || i < FirstFrames || i >= n - LastFrames)
+            push(c, &d->frame, ((Note){ f->at, format(c, "%s, used here", with_short_name(c, f->what)) }));
 }
 
 /* Rule 42: the user is shown the user's own line; where in the library it went wrong is a note. */
@@ -80,24 +106,25 @@ static const Frame *leave_library(Ctx *c, Diag *d)
     return user->up;
 }
 
-static void add(Ctx *c, bool error, Span at, const char *text)
+static void add_diag(Ctx *c, Severity severity, Span at, const char *text)
 {
     struct Diags *all = diags(c);
     Diag *d = NEW(c, Diag);
-    *d = (Diag){ .error = error, .at = at, .text = text, .order = all->diag.n };
+    *d = (Diag){ .severity = severity, .at = at, .text = text, .order = all->diag.n };
     const Frame *above = leave_library(c, d);
-    all->last = is_new(c, d) ? d : NULL;
+    all->last = is_new_diag(c, d) ? d : NULL;
     if (!all->last) return;
     if (at.src) add_frames(c, d, above);
     push(c, &all->diag, d);
-    *(error ? &c->errors : &c->warnings) += 1;
+    c->errors += severity == Error;
+    c->warnings += severity == Warning;
 }
 
 void error_at(Ctx *c, Span at, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    add(c, true, at, say(c, fmt, args));
+    add_diag(c, Error, at, say(c, fmt, args));
     va_end(args);
 }
 
@@ -105,7 +132,7 @@ void warning_at(Ctx *c, Span at, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    add(c, false, at, say(c, fmt, args));
+    add_diag(c, Warning, at, say(c, fmt, args));
     va_end(args);
 }
 
@@ -113,7 +140,15 @@ void error_plain(Ctx *c, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    add(c, true, (Span){ 0 }, say(c, fmt, args));
+    add_diag(c, Error, (Span){ 0 }, say(c, fmt, args));
+    va_end(args);
+}
+
+void note_plain(Ctx *c, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    add_diag(c, Remark, (Span){ 0 }, say(c, fmt, args));
     va_end(args);
 }
 
@@ -156,83 +191,136 @@ Span span_join(Span a, Span b)
 
 /* ---- printing ------------------------------------------------------------------------------------- */
 
-typedef struct Printer { FILE *to; bool color; } Printer;
+typedef struct Pen { FILE *to; bool color; } Pen;
 
-static const char *paint(const Printer *p, const char *code) { return p->color ? code : ""; }
-static const char *red(const Printer *p)    { return paint(p, "\033[1;31m"); }
-static const char *yellow(const Printer *p) { return paint(p, "\033[1;33m"); }
-static const char *blue(const Printer *p)   { return paint(p, "\033[1;34m"); }
-static const char *plain(const Printer *p)  { return paint(p, "\033[0m"); }
+static const char *paint(const Pen *p, const char *code) { return p->color ? code : ""; }
+static const char *red(const Pen *p)    { return paint(p, "\033[1;31m"); }
+static const char *yellow(const Pen *p) { return paint(p, "\033[1;33m"); }
+static const char *blue(const Pen *p)   { return paint(p, "\033[1;34m"); }
+static const char *end_paint(const Pen *p)  { return paint(p, "\033[0m"); }
+
+/* How many bytes the character at s has. What is none, and what does not print, is one that shows as `?`. */
+static int character(const char *s, size_t left, bool *prints)
+{
+    const unsigned char *u = (const unsigned char *)s;
+    int n = character_bytes(u, left);
+    bool control = n == 0 || (n == 1 && (u[0] < ' ' || u[0] == 127)) || (n == 2 && u[0] == 0xC2 && u[1] < 0xA0);
+    *prints = !control || *s == '\t';
+    return n ? n : 1;
+}
+
+static void put_text(const Pen *p, const char *s, size_t n)
+{
+    bool prints;
+    for (size_t i = 0, k; i < n; i += k) {
+        k = (size_t)character(s + i, n - i, &prints);
+        if (prints) fwrite(s + i, 1, k, p->to);
+        else fputc('?', p->to);
+    }
+}
+
+/* Byte `from` and `n` characters on, but not past `to`. */
+static int forward(const Source *src, int from, int to, int n)
+{
+    bool prints;
+    while (n-- > 0 && from < to) from += character(src->text + from, (size_t)(to - from), &prints);
+    return from;
+}
+
+static int characters(const Source *src, int from, int to)
+{
+    int n = 0;
+    for (; from < to; n++) from = forward(src, from, to, 1);
+    return n;
+}
 
 /* Where a span begins: the line's number and bytes [begin, end), and the column in characters. */
-typedef struct Place { int line, column; int begin, end; } Place;
+typedef struct LinePlace { int line, column; int begin, end; } LinePlace;
 
-static bool starts_character(char ch) { return ((unsigned char)ch & 0xC0) != 0x80; }
-
-static Place place(Span at)
+static LinePlace line_place(Span at)
 {
     const char *s = at.src->text;
-    Place p = { 1, 1, 0, 0 };
+    LinePlace p = { 1, 1, 0, 0 };
     for (int i = 0; i < at.from; i++)
         if (s[i] == '\n') p.line++, p.begin = i + 1;
-    for (int i = p.begin; i < at.from; i++) p.column += starts_character(s[i]);
+    p.column += characters(at.src, p.begin, at.from);
     p.end = p.begin;
     while (p.end < (int)at.src->n && s[p.end] != '\n') p.end++;
     while (p.end > p.begin && s[p.end - 1] == '\r') p.end--;
     return p;
 }
 
-/* Of a very long line, only the part around the caret is shown. */
-static void cut(const char *s, int caret, Place *p)
+/* The part of a line that is shown: bytes [from, to). A long line is cut on both sides of the caret. */
+typedef struct Window { int from, to; bool cut_before, cut_after; } Window;
+
+static Window window_of(Span at, LinePlace line)
 {
-    enum { Long = 400, Before = 60, Shown = 160 };
-    if (p->end - p->begin <= Long) return;
-    if (caret - p->begin > Before) p->begin = caret - Before;
-    while (p->begin < caret && !starts_character(s[p->begin])) p->begin++;
-    if (p->end - p->begin > Shown) p->end = p->begin + Shown;
-    while (p->end < caret || !starts_character(s[p->end])) p->end++;
+    enum { Long = 120, Before = 50, Shown = 100 };
+    Window w = { .from = line.begin, .to = line.end };
+    if (characters(at.src, line.begin, line.end) <= Long) return w;
+    w.from = forward(at.src, line.begin, line.end, line.column - 1 - Before);
+    w.to = forward(at.src, w.from, line.end, Shown);
+    w.cut_before = w.from > line.begin;
+    w.cut_after = w.to < line.end;
+    return w;
 }
 
 /* A tab stays a tab on both lines, so that the caret stands below what it means. */
-static void show_line(const Printer *p, Span at, Place where)
+static void show_caret(const Pen *p, Span at, Window w)
 {
     const char *s = at.src->text;
-    int number = where.line;
-    cut(s, at.from, &where);
-    fprintf(p->to, "%s%5d | %s", blue(p), number, plain(p));
-    for (int i = where.begin; i < where.end; i++) {
-        unsigned char ch = (unsigned char)s[i];
-        fputc((ch < ' ' && ch != '\t') || ch == 127 ? '?' : ch, p->to);
-    }
-    fprintf(p->to, "\n%s%*s | ", blue(p), number > 99999 ? snprintf(NULL, 0, "%d", number) : 5, "");
-    for (int i = where.begin; i < at.from && i < where.end; i++)
-        if (starts_character(s[i])) fputc(s[i] == '\t' ? '\t' : ' ', p->to);
-    fprintf(p->to, "%s^", red(p));
-    int to = at.to < where.end ? at.to : where.end;
+    int to = at.to < w.to ? at.to : w.to;
+    if (w.cut_before) fputc(' ', p->to);
+    for (int i = w.from; i < at.from && i < w.to; i = forward(at.src, i, w.to, 1))
+        fputc(s[i] == '\t' ? '\t' : ' ', p->to);
     while (to > at.from && (s[to - 1] == ' ' || s[to - 1] == '\t')) to--;
-    for (int i = at.from + 1; i < to; i++)
-        if (starts_character(s[i])) fputc('~', p->to);
-    fprintf(p->to, "%s\n", plain(p));
+    fprintf(p->to, "%s^", red(p));
+    for (int n = characters(at.src, at.from, to); n > 1; n--) fputc('~', p->to);
+    fprintf(p->to, "%s\n", end_paint(p));
 }
 
-static void show(const Printer *p, Span at, const char *kind, const char *paint_kind, const char *text)
+static void show_line(const Pen *p, Span at, LinePlace where)
 {
-    if (!at.src) {
-        fprintf(p->to, "mithrilc: %s%s:%s %s\n", paint_kind, kind, plain(p), text);
-        return;
+    Window w = window_of(at, where);
+    int margin = snprintf(NULL, 0, "%5d", where.line);
+    fprintf(p->to, "%s%5d | %s%s", blue(p), where.line, end_paint(p), w.cut_before ? "…" : "");
+    put_text(p, at.src->text + w.from, (size_t)(w.to - w.from));
+    fprintf(p->to, "%s\n%s%*s | ", w.cut_after ? "…" : "", blue(p), margin, "");
+    show_caret(p, at, w);
+}
+
+static void show_at(const Pen *p, Span at, const char *kind, const char *paint_kind, const char *text)
+{
+    LinePlace where = at.src ? line_place(at) : (LinePlace){ 0 };
+    if (at.src) fprintf(p->to, "%s:%d:%d: ", at.src->path, where.line, where.column);
+    else fputs("mithrilc: ", p->to);
+    fprintf(p->to, "%s%s:%s ", paint_kind, kind, end_paint(p));
+    put_text(p, text, strlen(text));
+    fputc('\n', p->to);
+    if (at.src) show_line(p, at, where);
+}
+
+static void show_frames(const Pen *p, const Diag *d)
+{
+    for (int i = 0; i < d->frame.n; i++) {
+        if (d->left_out && i == FirstFrames)
+            fprintf(p->to, "       … %d more applications\n", d->left_out);
+        show_at(p, d->frame.at[i].at, "note", blue(p), d->frame.at[i].text);
     }
-    Place where = place(at);
-    fprintf(p->to, "%s:%d:%d: %s%s:%s %s\n", at.src->path, where.line, where.column, paint_kind, kind, plain(p), text);
-    show_line(p, at, where);
 }
 
-static void show_diag(const Printer *p, const Diag *d)
+static void show_diag(const Pen *p, const Diag *d)
 {
-    show(p, d->at, d->error ? "error" : "warning", d->error ? red(p) : yellow(p), d->text);
-    for (int i = 0; i < d->note.n; i++) show(p, d->note.at[i].at, "note", blue(p), d->note.at[i].text);
-    for (int i = 0; i < d->frame.n; i++) show(p, d->frame.at[i].at, "note", blue(p), d->frame.at[i].text);
-    for (int i = 0; i < d->help.n; i++)
-        fprintf(p->to, "       %shelp:%s %s\n", blue(p), plain(p), d->help.at[i]);
+    static const char *const word[] = { [Error] = "error", [Warning] = "warning", [Remark] = "note" };
+    const char *color = d->severity == Error ? red(p) : d->severity == Warning ? yellow(p) : blue(p);
+    show_at(p, d->at, word[d->severity], color, d->text);
+    for (int i = 0; i < d->note.n; i++) show_at(p, d->note.at[i].at, "note", blue(p), d->note.at[i].text);
+    show_frames(p, d);
+    for (int i = 0; i < d->help.n; i++) {
+        fprintf(p->to, "       %shelp:%s ", blue(p), end_paint(p));
+        put_text(p, d->help.at[i], strlen(d->help.at[i]));
+        fputc('\n', p->to);
+    }
 }
 
 /* ---- order, and what is left out ------------------------------------------------------------------ */
@@ -245,7 +333,7 @@ static int file_rank(const Ctx *c, const Source *src)
     return INT_MAX;                     /* embedded */
 }
 
-static int compare(const void *pa, const void *pb)
+static int by_place(const void *pa, const void *pb)
 {
     const Diag *a = *(Diag *const *)pa, *b = *(Diag *const *)pb;
     if (a->rank != b->rank) return a->rank < b->rank ? -1 : 1;
@@ -271,32 +359,35 @@ static bool beside_an_error(const struct Diags *all, const Diag *warning)
 {
     const Span *body = body_of(all, warning->at);
     for (int i = 0; body && i < all->diag.n; i++)
-        if (all->diag.at[i]->error && inside(all->diag.at[i]->at, *body)) return true;
+        if (all->diag.at[i]->severity == Error && inside(all->diag.at[i]->at, *body)) return true;
     return false;
 }
 
-static void count_rest(const Printer *p, int n, const char *what)
+static bool is_left_out(const Ctx *c, const Diag *d)
+{
+    if (d->severity == Remark) return c->errors > 0;
+    return d->severity == Warning && beside_an_error(c->diags, d);
+}
+
+static void count_rest(const Pen *p, int n, const char *what)
 {
     if (n > 0) fprintf(p->to, "mithrilc: and %d more %s%s\n", n, what, n == 1 ? "" : "s");
 }
 
 void diag_print(Ctx *c, FILE *to)
 {
-    struct Diags *all = diags(c);
-    Printer p = { to, c->opt.color };
-    if (!all->diag.n) return;
+    struct Diags *all = c->diags;
+    Pen p = { to, c->opt.color };
+    int shown[] = { [Error] = 0, [Warning] = 0, [Remark] = 0 };
+    if (!all) return;
     for (int i = 0; i < all->diag.n; i++) all->diag.at[i]->rank = file_rank(c, all->diag.at[i]->at.src);
-    qsort(all->diag.at, (size_t)all->diag.n, sizeof *all->diag.at, compare);
-    int errors = 0, warnings = 0;
+    if (all->diag.n) qsort(all->diag.at, (size_t)all->diag.n, sizeof *all->diag.at, by_place);
     for (int i = 0; i < all->diag.n; i++) {
         Diag *d = all->diag.at[i];
-        if (!d->error && beside_an_error(all, d)) {
-            c->warnings--;
-            continue;
-        }
-        int *count = d->error ? &errors : &warnings;
-        if ((*count)++ < MostErrors) show_diag(&p, d);
+        if (is_left_out(c, d)) continue;
+        if (shown[d->severity]++ < MostShown) show_diag(&p, d);
     }
-    count_rest(&p, errors - MostErrors, "error");
-    count_rest(&p, warnings - MostErrors, "warning");
+    c->warnings = shown[Warning];
+    count_rest(&p, shown[Error] - MostShown, "error");
+    count_rest(&p, shown[Warning] - MostShown, "warning");
 }

@@ -46,7 +46,7 @@ static Value limit_value(Elab *e, Limit *l, Span at)
 }
 
 /* The sizes of the data of a `train` block are bounded by no one yet: only what no size would satisfy is an error. */
-static const int64_t small_size = 8;
+static const int64_t small_size = 512;
 
 Value root_symbol(Act *a, Name n, Span at, bool first)
 {

@@ -3,7 +3,6 @@
  * Values are doubles, whatever the element type. Floats are computed in double and rounded by who
  * stores them; integers wrap to the width of their type, and `//` and `%` round down. */
 #include "compiler.h"
-#include "evalstore.h"
 
 #include <math.h>
 #include <string.h>
@@ -98,30 +97,13 @@ bool fn_known(const Fn *f) {
 
 /* ---- integers */
 
-static const struct { double lo, hi; int bits; bool sign; } widths[] = {
-    [I8]  = {-128.0, 127.0, 8, true},                          [U8]  = {0.0, 255.0, 8, false},
-    [I16] = {-32768.0, 32767.0, 16, true},                     [U16] = {0.0, 65535.0, 16, false},
-    [I32] = {-2147483648.0, 2147483647.0, 32, true},           [U32] = {0.0, 4294967295.0, 32, false},
-    [I64] = {-9223372036854775808.0, 9223372036854775807.0, 64, true},
-    [U64] = {0.0, 18446744073709551615.0, 64, false},
-    [AnyInt] = {-9223372036854775808.0, 9223372036854775807.0, 64, true},
-};
-
 /* Two's complement, modulo 2^64 for what we hold. */
 static uint64_t bits_of(double v) {
     if (v != v)
         return 0;
     if (v < 0.0)
-        return v <= -9223372036854775808.0 ? (uint64_t)1 << 63 : (uint64_t)(int64_t)v;
-    return v >= 18446744073709551615.0 ? UINT64_MAX : (uint64_t)v;
-}
-
-double fn_wrap(Elem e, uint64_t v) {
-    int spare = 64 - widths[e].bits;
-    v = v << spare >> spare;
-    if (!widths[e].sign || !(v >> (widths[e].bits - 1) & 1))
-        return (double)v;
-    return -(double)(~(v - 1) << spare >> spare);
+        return v <= -0x1p63 ? (uint64_t)1 << 63 : (uint64_t)(int64_t)v;
+    return v >= 0x1p64 ? UINT64_MAX : (uint64_t)v;
 }
 
 static uint64_t int_pow(uint64_t base, uint64_t n) {
@@ -135,13 +117,13 @@ static uint64_t int_pow(uint64_t base, uint64_t n) {
 static double floor_ints(double a, double b, Elem e, bool rest) {
     if (b == 0.0)
         return 0.0;
-    if (!widths[e].sign) {
+    if (!elem_signed(e)) {
         uint64_t x = bits_of(a), y = bits_of(b);
         return (double)(rest ? x % y : x / y);
     }
     int64_t x = (int64_t)bits_of(a), y = (int64_t)bits_of(b);
     if (y == -1)
-        return rest ? 0.0 : fn_wrap(e, 0 - (uint64_t)x);
+        return rest ? 0.0 : elem_wrap(e, 0 - (uint64_t)x);
     int64_t q = x / y - (x % y != 0 && (x < 0) != (y < 0));
     return (double)(rest ? x - q * y : q);
 }
@@ -149,29 +131,29 @@ static double floor_ints(double a, double b, Elem e, bool rest) {
 static double shift(double a, double by, Elem e, bool left) {
     uint64_t x = bits_of(a);
     bool minus = a < 0.0 && !left;
-    if (by < 0.0 || by >= widths[e].bits)
+    if (by < 0.0 || by >= elem_bits(e))
         return minus ? -1.0 : 0.0;
     int n = (int)by;
     if (left)
-        return fn_wrap(e, x << n);
-    return fn_wrap(e, minus ? ~(~x >> n) : x >> n);
+        return elem_wrap(e, x << n);
+    return elem_wrap(e, minus ? ~(~x >> n) : x >> n);
 }
 
 static double eval_int(FnId f, Elem e, const double *a) {
     uint64_t x = bits_of(a[0]), y = table[f].arity > 1 ? bits_of(a[1]) : 0;
     switch (f) {
-    case FnAdd:      return fn_wrap(e, x + y);
-    case FnSub:      return fn_wrap(e, x - y);
-    case FnMul:      return fn_wrap(e, x * y);
-    case FnNeg:      return fn_wrap(e, 0 - x);
-    case FnAbs:      return a[0] < 0.0 ? fn_wrap(e, 0 - x) : a[0];
-    case FnPow:      return a[1] < 0.0 ? 0.0 : fn_wrap(e, int_pow(x, y));
+    case FnAdd:      return elem_wrap(e, x + y);
+    case FnSub:      return elem_wrap(e, x - y);
+    case FnMul:      return elem_wrap(e, x * y);
+    case FnNeg:      return elem_wrap(e, 0 - x);
+    case FnAbs:      return a[0] < 0.0 ? elem_wrap(e, 0 - x) : a[0];
+    case FnPow:      return a[1] < 0.0 ? 0.0 : elem_wrap(e, int_pow(x, y));
     case FnDiv:
     case FnFloorDiv: return floor_ints(a[0], a[1], e, false);
     case FnMod:      return floor_ints(a[0], a[1], e, true);
-    case FnBand:     return fn_wrap(e, x & y);
-    case FnBor:      return fn_wrap(e, x | y);
-    case FnBxor:     return fn_wrap(e, x ^ y);
+    case FnBand:     return elem_wrap(e, x & y);
+    case FnBor:      return elem_wrap(e, x | y);
+    case FnBxor:     return elem_wrap(e, x ^ y);
     case FnShl:      return shift(a[0], a[1], e, true);
     case FnShr:      return shift(a[0], a[1], e, false);
     default:         return 0.0;
@@ -200,34 +182,6 @@ static double eval_float(FnId f, const double *a) {
     }
 }
 
-/* To the nearest value with `keep` bits of significand, ties to even; below 2^least the step stays
- * that of 2^least. */
-static double round_to(double v, int keep, int least, double over) {
-    int exp;
-    if (!isfinite(v) || v == 0.0)
-        return v;
-    frexp(v, &exp);
-    if (exp - 1 < least)
-        exp = least + 1;
-    double r = ldexp(rint(ldexp(v, keep - exp)), exp - keep);
-    return fabs(r) >= over ? copysign(INFINITY, v) : r;
-}
-
-double fn_cast(Elem e, double v) {
-    switch (e) {
-    case Bool: return v != 0.0;
-    case F16:  return round_to(v, 11, -14, 65520.0);
-    case BF16: return round_to(v, 8, -126, 0x1p128);
-    case F32:  return (double)(float)v;
-    default:   break;
-    }
-    if (!elem_is_int(e))
-        return v;
-    if (v != v)
-        return 0.0;
-    return v < widths[e].lo ? widths[e].lo : v > widths[e].hi ? widths[e].hi : trunc(v);
-}
-
 static double eval_extern(const Fn *f, const double *a) {
     const struct Host *h = ((const ExternFn *)(const void *)f)->host;
     return !h ? NAN : h->one ? h->one(a[0]) : h->two(a[0], a[1]);
@@ -250,7 +204,7 @@ double fn_eval(const Fn *f, Elem e, const double *a) {
     case FnWhere:        return a[0] != 0.0 ? a[1] : a[2];
     case FnIsNan:        return a[0] != a[0];
     case FnIsInf:        return isinf(a[0]) != 0;
-    case FnCast:         return fn_cast(e, a[0]);
+    case FnCast:         return elem_cast(e, a[0]);
     case FnStopGradient: return a[0];
     case FnExtern:       return eval_extern(f, a);
     default:             break;

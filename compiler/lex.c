@@ -23,26 +23,6 @@ bool token_is_name(TokenKind k)     { return k == TokName || tokens[k].flags & A
 
 /* ---- is it text? ---------------------------------------------------------------------------------- */
 
-/* Length of the UTF-8 character at s, 0 if there is none. Overlong forms and surrogates are none. */
-static int utf8_length(const unsigned char *s, size_t left)
-{
-    static const struct { unsigned char mask, lead, n; unsigned least; } form[] = {
-        { 0x80, 0x00, 1, 0 }, { 0xE0, 0xC0, 2, 0x80 }, { 0xF0, 0xE0, 3, 0x800 }, { 0xF8, 0xF0, 4, 0x10000 },
-    };
-    for (int f = 0; f < 4; f++) {
-        if ((s[0] & form[f].mask) != form[f].lead) continue;
-        if (left < form[f].n) return 0;
-        unsigned code = s[0] & (unsigned char)~form[f].mask;
-        for (int i = 1; i < form[f].n; i++) {
-            if ((s[i] & 0xC0) != 0x80) return 0;
-            code = code << 6 | (s[i] & 0x3F);
-        }
-        bool good = code >= form[f].least && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
-        return good ? form[f].n : 0;
-    }
-    return 0;
-}
-
 bool lex_text_ok(Ctx *c, const Source *src)
 {
     enum { Largest = 1 << 28 };
@@ -51,7 +31,7 @@ bool lex_text_ok(Ctx *c, const Source *src)
         return false;
     }
     for (size_t i = 0; i < src->n;) {
-        int n = utf8_length((const unsigned char *)src->text + i, src->n - i);
+        int n = character_bytes((const unsigned char *)src->text + i, src->n - i);
         if (!n || !src->text[i]) {
             error_at(c, (Span){ src, (int)i, (int)i + 1 }, "this is no text: byte 0x%02x %s", (unsigned char)src->text[i],
                      n ? "stands for nothing" : "is not UTF-8");
@@ -64,7 +44,7 @@ bool lex_text_ok(Ctx *c, const Source *src)
 
 /* ---- pieces --------------------------------------------------------------------------------------- */
 
-static char peek(const Lexer *l, int ahead)
+static char char_at(const Lexer *l, int ahead)
 {
     return l->pos + ahead < l->end ? l->src->text[l->pos + ahead] : 0;
 }
@@ -76,13 +56,13 @@ static bool is_digit(char ch) { return ch >= '0' && ch <= '9'; }
 static Token token_new(const Lexer *l, TokenKind k, int from) { return (Token){ .kind = k, .at = from_here(l, from) }; }
 
 /* `##` lines are kept for the token after them; a blank between the words stays as it is. */
-static void comment(Lexer *l)
+static void lex_comment(Lexer *l)
 {
-    bool doc = peek(l, 1) == '#' && peek(l, 2) != '#';
+    bool doc = char_at(l, 1) == '#' && char_at(l, 2) != '#';
     l->pos += doc ? 2 : 1;
-    while (doc && peek(l, 0) == ' ') l->pos++;
+    while (doc && char_at(l, 0) == ' ') l->pos++;
     int from = l->pos;
-    while (l->pos < l->end && peek(l, 0) != '\n') l->pos++;
+    while (l->pos < l->end && char_at(l, 0) != '\n') l->pos++;
     int to = l->pos;
     while (to > from && isspace((unsigned char)l->src->text[to - 1])) to--;
     if (doc) text_add(l->c, &l->doc, "%s%.*s", l->doc.n ? "\n" : "", to - from, l->src->text + from);
@@ -90,14 +70,14 @@ static void comment(Lexer *l)
 
 /* ---- numbers -------------------------------------------------------------------------------------- */
 
-static void digits(Lexer *l, char *buffer, int cap, int *n, bool hex)
+static void lex_digits(Lexer *l, char *buffer, int cap, int *n, bool hex)
 {
-    for (; hex ? isxdigit((unsigned char)peek(l, 0)) || peek(l, 0) == '_' : is_digit(peek(l, 0)) || peek(l, 0) == '_'; l->pos++)
-        if (peek(l, 0) != '_' && *n < cap - 1) buffer[(*n)++] = peek(l, 0);
+    for (; hex ? isxdigit((unsigned char)char_at(l, 0)) || char_at(l, 0) == '_' : is_digit(char_at(l, 0)) || char_at(l, 0) == '_'; l->pos++)
+        if (char_at(l, 0) != '_' && *n < cap - 1) buffer[(*n)++] = char_at(l, 0);
     buffer[*n] = 0;
 }
 
-static Token integer(Lexer *l, int from, const char *text, int base)
+static Token lex_integer(Lexer *l, int from, const char *text, int base)
 {
     Token t = token_new(l, TokInt, from);
     errno = 0;
@@ -109,7 +89,7 @@ static Token integer(Lexer *l, int from, const char *text, int base)
     return t;
 }
 
-static Token floating(Lexer *l, int from, const char *text)
+static Token lex_float(Lexer *l, int from, const char *text)
 {
     Token t = token_new(l, TokFloat, from);
     t.number = strtod(text, NULL);
@@ -121,27 +101,27 @@ static Token floating(Lexer *l, int from, const char *text)
 }
 
 /* 12   1_000   0xFF   1.5   2e-3; `0..9` is a range, so a point needs a digit behind it */
-static Token number(Lexer *l)
+static Token lex_number(Lexer *l)
 {
     enum { Longest = 1024 };
     char text[Longest];
     int from = l->pos, n = 0;
-    bool real = false, hex = peek(l, 0) == '0' && peek(l, 1) == 'x';
+    bool real = false, hex = char_at(l, 0) == '0' && char_at(l, 1) == 'x';
     if (hex) l->pos += 2;
-    digits(l, text, Longest, &n, hex);
-    if (!hex && peek(l, 0) == '.' && is_digit(peek(l, 1))) {
+    lex_digits(l, text, Longest, &n, hex);
+    if (!hex && char_at(l, 0) == '.' && is_digit(char_at(l, 1))) {
         real = true;
         if (n < Longest - 1) text[n++] = '.';
         l->pos++;
-        digits(l, text, Longest, &n, false);
+        lex_digits(l, text, Longest, &n, false);
     }
-    int sign = peek(l, 1) == '+' || peek(l, 1) == '-';
-    if (!hex && (peek(l, 0) == 'e' || peek(l, 0) == 'E') && is_digit(peek(l, 1 + sign))) {
+    int sign = char_at(l, 1) == '+' || char_at(l, 1) == '-';
+    if (!hex && (char_at(l, 0) == 'e' || char_at(l, 0) == 'E') && is_digit(char_at(l, 1 + sign))) {
         real = true;
         for (int i = 0; i <= sign; i++, l->pos++)
-            if (n < Longest - 1) text[n++] = peek(l, 0);
-        while (is_digit(peek(l, 0))) {
-            if (n < Longest - 1) text[n++] = peek(l, 0);
+            if (n < Longest - 1) text[n++] = char_at(l, 0);
+        while (is_digit(char_at(l, 0))) {
+            if (n < Longest - 1) text[n++] = char_at(l, 0);
             l->pos++;
         }
         text[n] = 0;
@@ -150,8 +130,8 @@ static Token number(Lexer *l)
         error_at(l->c, from_here(l, from), "this number is too long");
         return token_new(l, TokBroken, from);
     }
-    if (!is_word(peek(l, 0))) return real ? floating(l, from, text) : integer(l, from, text, hex ? 16 : 10);
-    while (is_word(peek(l, 0))) l->pos++;
+    if (!is_word(char_at(l, 0))) return real ? lex_float(l, from, text) : lex_integer(l, from, text, hex ? 16 : 10);
+    while (is_word(char_at(l, 0))) l->pos++;
     error_at(l->c, from_here(l, from), "a number runs into a name");
     return token_new(l, TokBroken, from);
 }
@@ -174,12 +154,12 @@ static bool unicode(Lexer *l, Text *t)
 {
     unsigned code = 0;
     int from = l->pos, n = 0;
-    if (peek(l, 0) != '{') return false;
-    for (l->pos++; isxdigit((unsigned char)peek(l, 0)) && n < 7; l->pos++, n++) {
-        char ch = peek(l, 0);
+    if (char_at(l, 0) != '{') return false;
+    for (l->pos++; isxdigit((unsigned char)char_at(l, 0)) && n < 7; l->pos++, n++) {
+        char ch = char_at(l, 0);
         code = code * 16 + (unsigned)(is_digit(ch) ? ch - '0' : (ch | 0x20) - 'a' + 10);
     }
-    bool good = n > 0 && peek(l, 0) == '}' && code > 0 && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
+    bool good = n > 0 && char_at(l, 0) == '}' && code > 0 && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
     if (good) l->pos++, add_code(l->c, t, code);
     else l->pos = from;
     return good;
@@ -189,7 +169,7 @@ static void escape(Lexer *l, Text *t)
 {
     static const char from[] = "\\\"nt", to[] = "\\\"\n\t";
     int at = l->pos;
-    char ch = peek(l, 1);
+    char ch = char_at(l, 1);
     const char *known = ch ? strchr(from, ch) : NULL;
     l->pos += 2;
     if (known) text_add(l->c, t, "%c", to[known - from]);
@@ -198,19 +178,19 @@ static void escape(Lexer *l, Text *t)
 }
 
 /* "one line"; `{e}` is kept for the parser */
-static Token string(Lexer *l)
+static Token lex_string(Lexer *l)
 {
     int from = l->pos++;
     Text t = { 0 };
     text_add(l->c, &t, "");
     for (;;) {
-        char ch = peek(l, 0);
+        char ch = char_at(l, 0);
         if (l->pos >= l->end || ch == '\n') {
             error_at(l->c, (Span){ l->src, from, from + 1 }, "this string has no end on its line");
             return token_new(l, TokBroken, from);
         }
         if (ch == '"') break;
-        if (ch == '\\' && peek(l, 1) && peek(l, 1) != '\n') { escape(l, &t); continue; }
+        if (ch == '\\' && char_at(l, 1) && char_at(l, 1) != '\n') { escape(l, &t); continue; }
         text_add(l->c, &t, "%c", ch);
         l->pos++;
     }
@@ -230,10 +210,10 @@ static TokenKind keyword(const char *s, int n)
 }
 
 /* Rule 2: after `.` and `as` every word is a name. */
-static Token word(Lexer *l)
+static Token lex_word(Lexer *l)
 {
     int from = l->pos;
-    while (is_word(peek(l, 0))) l->pos++;
+    while (is_word(char_at(l, 0))) l->pos++;
     const char *s = l->src->text + from;
     Token t = token_new(l, TokName, from);
     t.name = intern(l->c, s, (size_t)(l->pos - from));
@@ -253,7 +233,7 @@ static void follow_brackets(Lexer *l, TokenKind k)
 }
 
 /* What other languages write, and what this one does. */
-static void suggest(Ctx *c, const char *s)
+static void suggest_word(Ctx *c, const char *s)
 {
     static const struct { const char *wrong, *right; } slip[] = {
         { "&&", "`and`" }, { "||", "`or`" }, { "!", "`not x`, or `!=`" }, { "^", "`a ** b` is a power" },
@@ -266,7 +246,7 @@ static void suggest(Ctx *c, const char *s)
         }
 }
 
-static Token punctuation(Lexer *l)
+static Token lex_punctuation(Lexer *l)
 {
     int from = l->pos;
     const char *s = l->src->text + from;
@@ -277,10 +257,10 @@ static Token punctuation(Lexer *l)
         follow_brackets(l, (TokenKind)k);
         return token_new(l, (TokenKind)k, from);
     }
-    int n = utf8_length((const unsigned char *)s, (size_t)(l->end - from));
+    int n = character_bytes((const unsigned char *)s, (size_t)(l->end - from));
     l->pos += n ? n : 1;
     error_at(l->c, from_here(l, from), "unexpected character `%.*s`", l->pos - from, s);
-    suggest(l->c, s);
+    suggest_word(l->c, s);
     return token_new(l, TokBroken, from);
 }
 
@@ -292,19 +272,19 @@ static bool in_brackets(const Lexer *l) { return l->open.n && l->open.at[l->open
 static Token raw(Lexer *l)
 {
     while (l->pos < l->end) {
-        char ch = peek(l, 0);
+        char ch = char_at(l, 0);
         int from = l->pos;
         if (ch == ' ' || ch == '\t' || ch == '\r') l->pos++;
-        else if (ch == '#') comment(l);
+        else if (ch == '#') lex_comment(l);
         else if (ch == '\n' || (ch == ';' && !in_brackets(l))) {
             l->pos++;
             bool counts = !in_brackets(l) && l->last != TokEnd && l->last != TokSep && !(tokens[l->last].flags & Opens);
             if (counts) return token_new(l, TokSep, from);
         }
-        else if (ch == '"') return string(l);
-        else if (is_digit(ch)) return number(l);
-        else if (is_word(ch)) return word(l);
-        else return punctuation(l);
+        else if (ch == '"') return lex_string(l);
+        else if (is_digit(ch)) return lex_number(l);
+        else if (is_word(ch)) return lex_word(l);
+        else return lex_punctuation(l);
     }
     return token_new(l, TokEnd, l->pos);
 }

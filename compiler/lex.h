@@ -85,40 +85,48 @@ typedef struct Parser {
     bool in_train, too_deep;
 } Parser;
 
-bool is(const Parser *p, TokenKind k);
-bool accept(Parser *p, TokenKind k);
-bool expect(Parser *p, TokenKind k, const char *where);   /* "after the condition", or NULL */
+enum { MostNested = 500 };
+
+/* parse_token.c */
+bool token_is(const Parser *p, TokenKind k);
+void token_next(Parser *p);
+bool token_take(Parser *p, TokenKind k);                /* if it is there */
+bool token_expect(Parser *p, TokenKind k, const char *where);   /* "after the condition", or NULL */
+void token_skip(Parser *p);                             /* also over what is broken */
 Name expect_name(Parser *p, const char *what);
+void expect_close(Parser *p, TokenKind k, Span open);   /* the bracket opened there */
+bool another(Parser *p, TokenKind close, const char *wanted);   /* after one of several: one more? */
 void unexpected(Parser *p, const char *wanted);
-void next(Parser *p);
-void broken(Parser *p);                                   /* an error was reported: every rule ends here */
-bool enter(Parser *p);                                    /* one level deeper; too deep is an error */
+void give_up(Parser *p);                                /* an error was reported: every rule ends here */
+void too_deep(Parser *p, const char *what);
+bool enter(Parser *p);                                  /* one level deeper; too deep is an error */
 void leave(Parser *p);
-Span since(const Parser *p, int from);                    /* from a byte up to the last token taken */
+Span since(const Parser *p, int from);                  /* from a byte up to the last token taken */
+bool starts_item(TokenKind k);
+bool starts_item_only(TokenKind k);                     /* and no statement */
+bool at_margin(Span at);
+void start_again(Parser *p, int open);                  /* after an error: brackets opened since are forgotten */
+void recover(Parser *p, int open);                      /* to the end of the statement */
 
-Expr     *parse_expression(Parser *p);
-Expr     *parse_named(Parser *p);
-Expr     *parse_postfix(Parser *p);
-Expr     *parse_ref(Parser *p);
-Path      parse_path(Parser *p);
-void      parse_iter(Parser *p, Expr **lo, Expr **hi);
-bool      starts_expression(TokenKind k);
+/* parse_expr.c */
+Expr *parse_expression(Parser *p);
+Expr *parse_named(Parser *p);
+Expr *parse_postfix(Parser *p);
+Expr *parse_ref(Parser *p);
+Expr *parse_string(Parser *p);
+void  parse_iter(Parser *p, Expr **lo, Expr **hi);
+void  as_then_operator(Parser *p, const Expr *e);       /* after `e as path` */
+
+/* parse_type.c */
+typedef VEC(Field) FieldVec;
 TypeExpr *parse_type(Parser *p);
-DimList   parse_dims(Parser *p);                          /* `[` dims `]`, at the bracket */
-Expr     *parse_string(Parser *p);
-void      as_then_operator(Parser *p, const Expr *e);       /* after `e as path` */
-
-/* parse_stmt.c */
-typedef VEC(Field) Fields;
-bool      starts_item(TokenKind k);
-bool      at_margin(Span at);
-void      start_again(Parser *p, int open);               /* after an error: brackets opened since are forgotten */
-void      skip(Parser *p);
-void      recover(Parser *p, int open);                   /* to the end of the statement */
-bool      another(Parser *p, TokenKind close, const char *wanted);      /* after one of several: is there one more? */
+DimList   parse_dims(Parser *p);                        /* `[` dims `]`, at the bracket */
+Path      parse_path(Parser *p);
 Field     parse_field(Parser *p);
 FieldList parse_params(Parser *p);
-Body      parse_body(Parser *p);
-Body      parse_statements(Parser *p, Span open);         /* behind the brace */
+
+/* parse_stmt.c */
+Body parse_body(Parser *p);
+Body parse_statements(Parser *p, Span open);            /* behind the brace */
 
 #endif

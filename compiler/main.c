@@ -36,24 +36,24 @@ static const char usage_text[] =
     "  --quiet                 no summary\n"
     "  --help, --version\n";
 
-typedef enum Kind { Flag, String, Pair, Range, List } Kind;
+typedef enum OptionKind { AFlag, AString, APair, ARange, AList } OptionKind;
 
 typedef struct Option {
     const char *name;
-    Kind kind;
+    OptionKind kind;
     size_t at;                          /* offset in Options */
 } Option;
 
 #define AT(field) offsetof(Options, field)
 static const Option options[] = {
-    { "-o",           String, AT(out)        }, { "--target",   String, AT(target)   },
-    { "--entry",      List,   AT(entry)      }, { "--bind",     Range,  AT(bind)     },
-    { "-p",           Pair,   AT(set)        }, { "--weights",  String, AT(weights)  },
-    { "--weights-as", String, AT(weights_as) }, { "--map",      String, AT(map)      },
-    { "--partial",    Flag,   AT(partial)    }, { "--input",    Pair,   AT(input)    },
-    { "--precision",  String, AT(precision_name) }, { "-I",     List,   AT(include)  },
-    { "-MD",          Flag,   AT(depfile)    }, { "--dump",     String, AT(dump)     },
-    { "--color",      Flag,   AT(color)      }, { "--quiet",    Flag,   AT(quiet)    },
+    { "-o",           AString, AT(out)        }, { "--target",   AString, AT(target)   },
+    { "--entry",      AList,   AT(entry)      }, { "--bind",     ARange,  AT(bind)     },
+    { "-p",           APair,   AT(set)        }, { "--weights",  AString, AT(weights)  },
+    { "--weights-as", AString, AT(weights_as) }, { "--map",      AString, AT(map)      },
+    { "--partial",    AFlag,   AT(partial)    }, { "--input",    APair,   AT(input)    },
+    { "--precision",  AString, AT(precision_name) }, { "-I",     AList,   AT(include)  },
+    { "-MD",          AFlag,   AT(depfile)    }, { "--dump",     AString, AT(dump)     },
+    { "--color",      AFlag,   AT(color)      }, { "--quiet",    AFlag,   AT(quiet)    },
 };
 enum { NOption = sizeof options / sizeof *options };
 
@@ -89,7 +89,7 @@ static const char *split_pair(Ctx *c, const char *option, const char *text, cons
     return eq + 1;
 }
 
-static int64_t whole(const char *option, const char *text, const char **end) {
+static int64_t whole_number(const char *option, const char *text, const char **end) {
     char *stop;
     long long v = strtoll(text, &stop, 10);
     if (stop == text || v < 0 || v > 2147483647)
@@ -98,12 +98,12 @@ static int64_t whole(const char *option, const char *text, const char **end) {
     return v;
 }
 
-static Binding read_range(Ctx *c, const char *text) {
+static Binding read_binding(Ctx *c, const char *text) {
     Binding b = {0};
     const char *rest = split_pair(c, "--bind", text, &b.name);
-    b.lo = b.hi = whole("--bind", rest, &rest);
+    b.lo = b.hi = whole_number("--bind", rest, &rest);
     if (!strncmp(rest, "..", 2))
-        b.hi = whole("--bind", rest + 2, &rest);
+        b.hi = whole_number("--bind", rest + 2, &rest);
     if (*rest || b.hi < b.lo)
         misuse("--bind wants NAME=4 or NAME=1..512, found `%s`", text);
     return b;
@@ -113,23 +113,23 @@ static void set_option(Ctx *c, const Option *o, const char *value) {
     void *at = (char *)&c->opt + o->at;
     Setting s;
     switch (o->kind) {
-    case Flag:
+    case AFlag:
         *(bool *)at = true;
         return;
-    case String:
+    case AString:
         *(const char **)at = value;
         return;
-    case Pair:
+    case APair:
         s.value = split_pair(c, o->name, value, &s.name);
         if (o->at == AT(set))
             push(c, &c->opt.set, s);
         else
             push(c, &c->opt.input, s);
         return;
-    case Range:
-        push(c, &c->opt.bind, read_range(c, value));
+    case ARange:
+        push(c, &c->opt.bind, read_binding(c, value));
         return;
-    case List:
+    case AList:
         if (o->at == AT(entry))
             push(c, &c->opt.entry, value);
         else
@@ -146,9 +146,9 @@ static int read_option(Ctx *c, char **arg, int left) {
         const Option *o = &options[i];
         if (strlen(o->name) != n || strncmp(o->name, given, n))
             continue;
-        if (o->kind == Flag && eq)
+        if (o->kind == AFlag && eq)
             misuse("%s takes no value", o->name);
-        if (o->kind == Flag || eq) {
+        if (o->kind == AFlag || eq) {
             set_option(c, o, eq ? eq + 1 : NULL);
             return 1;
         }

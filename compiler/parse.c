@@ -32,29 +32,29 @@ static void next_item(Parser *p)
 {
     start_again(p, 0);
     bool fresh = false;
-    for (int depth = 0; !is(p, TokEnd); skip(p)) {
+    for (int depth = 0; !token_is(p, TokEnd); token_skip(p)) {
         if (starts_item(p->t.kind) && (at_margin(p->t.at) || (fresh && depth == 0))) return;
-        fresh = is(p, TokSep);
-        if (is(p, TokOpenBody)) depth++;
-        if (is(p, TokCloseBody) && depth > 0) depth--;
+        fresh = token_is(p, TokSep);
+        if (token_is(p, TokOpenBody)) depth++;
+        if (token_is(p, TokCloseBody) && depth > 0) depth--;
     }
 }
 
 /* "{" [ field { SEP field } ] "}" */
 static void fields_in_braces(Parser *p, Item *it)
 {
-    Fields v = { 0 };
+    FieldVec v = { 0 };
     Span open = p->t.at;
-    if (!expect(p, TokOpenBody, NULL)) return;
-    if (!is(p, TokCloseBody))
+    if (!token_expect(p, TokOpenBody, NULL)) return;
+    if (!token_is(p, TokCloseBody))
         do {
             int brackets = p->lexer.open.n;
             Field f = parse_field(p);
             if (f.name) push(p->c, &v, f);
-            if (is(p, TokBroken)) recover(p, brackets);
+            if (token_is(p, TokBroken)) recover(p, brackets);
         } while (another(p, TokCloseBody, "a new line, `;` or `}`"));
-    if (is(p, TokBroken)) recover(p, p->lexer.open.n);
-    if (!accept(p, TokCloseBody)) {
+    if (token_is(p, TokBroken)) recover(p, p->lexer.open.n);
+    if (!token_take(p, TokCloseBody)) {
         unexpected(p, "`}`");
         note_at(p->c, open, "to close this");
     }
@@ -78,17 +78,17 @@ static void item_use(Parser *p, Item *it)
     VEC(Name) names = { 0 };
     VEC(Span) spans = { 0 };
     it->name_at = p->t.at;
-    if (is(p, TokString)) it->path = parse_string(p);
+    if (token_is(p, TokString)) it->path = parse_string(p);
     else it->module = expect_name(p, "a module, or a file in quotes");
-    if (accept(p, TokAs)) item_name(p, it, "a name");
-    if (accept(p, TokColon))
+    if (token_take(p, TokAs)) item_name(p, it, "a name");
+    if (token_take(p, TokColon))
         do {
             Span at = p->t.at;
             Name n = expect_name(p, "a name");
             if (!n) break;
             push(p->c, &names, n);
             push(p->c, &spans, at);
-        } while (accept(p, TokComma));
+        } while (token_take(p, TokComma));
     it->select = names.at;
     it->select_at = spans.at;
     it->nselect = names.n;
@@ -107,8 +107,8 @@ static void item_config(Parser *p, Item *it)
 static void item_let(Parser *p, Item *it)
 {
     item_name(p, it, "a name");
-    if (accept(p, TokColon)) it->type = parse_type(p);
-    if (expect(p, TokAssign, NULL)) it->e = parse_expression(p);
+    if (token_take(p, TokColon)) it->type = parse_type(p);
+    if (token_expect(p, TokAssign, NULL)) it->e = parse_expression(p);
     head_ends(p, it);
 }
 
@@ -116,19 +116,19 @@ static void item_let(Parser *p, Item *it)
 static void item_model(Parser *p, Item *it)
 {
     item_name(p, it, "a name for the model");
-    if (is(p, TokOpen)) it->params = parse_params(p);
+    if (token_is(p, TokOpen)) it->params = parse_params(p);
     head_ends(p, it);
     it->body = parse_body(p);
 }
 
 /* result = "[" [ dims ] "]" [ ":" type ] | params */
-static void result(Parser *p, Item *it)
+static void parse_result(Parser *p, Item *it)
 {
     it->arrow = true;
-    if (is(p, TokOpenList)) {
+    if (token_is(p, TokOpenList)) {
         it->result_dims = parse_dims(p);
-        if (accept(p, TokColon)) it->result_type = parse_type(p);
-    } else if (is(p, TokOpen)) it->result = parse_params(p);
+        if (token_take(p, TokColon)) it->result_type = parse_type(p);
+    } else if (token_is(p, TokOpen)) it->result = parse_params(p);
     else unexpected(p, "`[` or `(` and the result");
 }
 
@@ -137,20 +137,20 @@ static void item_op(Parser *p, Item *it)
 {
     item_name(p, it, "a name for the op");
     it->params = parse_params(p);
-    if (accept(p, TokArrow)) result(p, it);
+    if (token_take(p, TokArrow)) parse_result(p, it);
     head_ends(p, it);
-    if (accept(p, TokAssign)) it->e = parse_expression(p);
-    else if (is(p, TokOpenBody)) it->body = parse_body(p);
+    if (token_take(p, TokAssign)) it->e = parse_expression(p);
+    else if (token_is(p, TokOpenBody)) it->body = parse_body(p);
     else unexpected(p, "`=` or `{` and the meaning of the op");
 }
 
 /* extern = "extern" "op" NAME params "->" result "{" [ field { SEP field } ] "}" */
 static void item_extern(Parser *p, Item *it)
 {
-    expect(p, TokOpWord, "after `extern`");
+    token_expect(p, TokOpWord, "after `extern`");
     item_name(p, it, "a name for the op");
     it->params = parse_params(p);
-    if (expect(p, TokArrow, "and the result")) result(p, it);
+    if (token_expect(p, TokArrow, "and the result")) parse_result(p, it);
     head_ends(p, it);
     fields_in_braces(p, it);
 }
@@ -166,38 +166,38 @@ static void item_eg(Parser *p, Item *it)
 static void item_train(Parser *p, Item *it)
 {
     item_name(p, it, "a name for the training");
-    if (is(p, TokOpen)) it->params = parse_params(p);
+    if (token_is(p, TokOpen)) it->params = parse_params(p);
     head_ends(p, it);
     Span open = p->t.at;
     p->in_train = true;
-    if (expect(p, TokOpenBody, NULL)) it->body = parse_statements(p, open);
+    if (token_expect(p, TokOpenBody, NULL)) it->body = parse_statements(p, open);
     p->in_train = false;
 }
 
 /* bound = NAME "=" expr [ ".." expr ] */
-static Bound bound(Parser *p)
+static Bound parse_bound(Parser *p)
 {
     Bound b = { .at = p->t.at };
     b.name = expect_name(p, "a dimension or an input");
-    if (expect(p, TokAssign, NULL)) parse_iter(p, &b.lo, &b.hi);
+    if (token_expect(p, TokAssign, NULL)) parse_iter(p, &b.lo, &b.hi);
     b.at = since(p, b.at.from);
     return b;
 }
 
 /* entry = "entry" NAME [ ":" bound { "," bound } ] [ body ] */
-static EntryItem entry(Parser *p)
+static EntryItem parse_entry(Parser *p)
 {
     VEC(Bound) bounds = { 0 };
     EntryItem e = { 0 };
-    expect(p, TokEntry, NULL);
+    token_expect(p, TokEntry, NULL);
     e.at = p->t.at;
     e.name = expect_name(p, "a name for the entry");
-    if (accept(p, TokColon))
+    if (token_take(p, TokColon))
         do {
-            Bound b = bound(p);
+            Bound b = parse_bound(p);
             if (b.name) push(p->c, &bounds, b);
-        } while (accept(p, TokComma));
-    if (is(p, TokOpenBody)) e.body = parse_body(p);
+        } while (token_take(p, TokComma));
+    if (token_is(p, TokOpenBody)) e.body = parse_body(p);
     e.bound = bounds.at;
     e.nbound = bounds.n;
     return e;
@@ -208,17 +208,17 @@ static void item_export(Parser *p, Item *it)
 {
     VEC(EntryItem) v = { 0 };
     it->e = parse_postfix(p);
-    if (accept(p, TokAs)) item_name(p, it, "a name");
+    if (token_take(p, TokAs)) item_name(p, it, "a name");
     head_ends(p, it);
-    if (!accept(p, TokOpenBody)) return;
-    if (!is(p, TokCloseBody))
+    if (!token_take(p, TokOpenBody)) return;
+    if (!token_is(p, TokCloseBody))
         do {
             int brackets = p->lexer.open.n;
-            EntryItem e = entry(p);
+            EntryItem e = parse_entry(p);
             if (e.name) push(p->c, &v, e);
-            if (is(p, TokBroken)) recover(p, brackets);
+            if (token_is(p, TokBroken)) recover(p, brackets);
         } while (another(p, TokCloseBody, "a new line, `;` or `}`"));
-    expect(p, TokCloseBody, NULL);
+    token_expect(p, TokCloseBody, NULL);
     it->entry = v.at;
     it->nentry = v.n;
 }
@@ -231,15 +231,15 @@ static const struct { TokenKind first; ItemKind kind; void (*parse)(Parser *, It
     { TokExport, IExport, item_export },
 };
 
-static Item *item(Parser *p)
+static Item *parse_item(Parser *p)
 {
     Item *it = NEW(p->c, Item);
     it->at = p->t.at;
     it->doc = p->t.doc;
     for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
-        if (!is(p, items[i].first)) continue;
+        if (!token_is(p, items[i].first)) continue;
         it->kind = items[i].kind;
-        next(p);
+        token_next(p);
         items[i].parse(p, it);
         it->line = since(p, it->at.from);
         return it;
@@ -254,13 +254,13 @@ static Item *item(Parser *p)
 /* ---- files ---------------------------------------------------------------------------------------- */
 
 /* [ "mth" INT SEP ] */
-static int version(Parser *p)
+static int parse_version(Parser *p)
 {
-    if (!accept(p, TokMth)) return 1;
+    if (!token_take(p, TokMth)) return 1;
     Token t = p->t;
-    if (!accept(p, TokInt)) { unexpected(p, "the language's version, `mth 1`"); return 1; }
+    if (!token_take(p, TokInt)) { unexpected(p, "the language's version, `mth 1`"); return 1; }
     if (t.whole != 1) error_at(p->c, t.at, "this compiler reads version 1 of the language");
-    if (!is(p, TokEnd)) { if (is(p, TokSep)) next(p); else unexpected(p, "a new line"); }
+    if (!token_is(p, TokEnd)) { if (token_is(p, TokSep)) token_next(p); else unexpected(p, "a new line"); }
     return (int)t.whole;
 }
 
@@ -273,17 +273,17 @@ SyntaxFile *parse(Ctx *c, const Source *src)
     if (!lex_text_ok(c, src)) return f;
     Parser p = { .c = c, .lexer = lex_start(c, src, 0, (int)src->n) };
     p.t = lex(&p.lexer);
-    f->version = version(&p);
-    if (is(&p, TokBroken)) next_item(&p);
-    while (!is(&p, TokEnd)) {
-        Item *it = item(&p);
+    f->version = parse_version(&p);
+    if (token_is(&p, TokBroken)) next_item(&p);
+    while (!token_is(&p, TokEnd)) {
+        Item *it = parse_item(&p);
         if (it) push(c, &v, it);
-        if (!is(&p, TokEnd) && !is(&p, TokSep)) {
+        if (!token_is(&p, TokEnd) && !token_is(&p, TokSep)) {
             f->broken = true;
             unexpected(&p, "the end of the declaration");
             next_item(&p);
         }
-        accept(&p, TokSep);
+        token_take(&p, TokSep);
     }
     f->item = v.at;
     f->n = v.n;

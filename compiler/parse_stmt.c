@@ -1,94 +1,8 @@
-/* parse_stmt.c: statements and bodies; what to do after an error.
+/* parse_stmt.c: statements and bodies.
  *
- * The grammar's rule stands above each function. One slip shall be one error: after one, everything up to the end
- * of the statement is skipped, blocks in braces as a whole, and the statement is marked `broken`. */
+ * The grammar's rule stands above each function. One slip shall be one error: after one, everything up to
+ * the end of the statement is skipped, blocks in braces as a whole, and the statement is `broken`. */
 #include "lex.h"
-
-/* ---- recovery ------------------------------------------------------------------------------------- */
-
-bool starts_item(TokenKind k)
-{
-    return k == TokUse || k == TokConfig || k == TokLet || k == TokModel || k == TokOpWord || k == TokExtern ||
-           k == TokGradient || k == TokEg || k == TokTrain || k == TokExport;
-}
-
-static bool starts_item_only(TokenKind k)
-{
-    return starts_item(k) && k != TokLet && k != TokGradient && k != TokEg;
-}
-
-bool at_margin(Span at) { return at.from == 0 || at.src->text[at.from - 1] == '\n'; }
-
-/* Brackets opened in what is broken are forgotten, so that newlines count again. */
-void start_again(Parser *p, int open)
-{
-    if (p->lexer.open.n > open) p->lexer.open.n = open;
-    p->t.kind = p->was;
-}
-
-void skip(Parser *p)
-{
-    p->t = lex(&p->lexer);
-    p->was = p->t.kind;
-}
-
-/* Skips what is left of a broken statement, blocks in braces as a whole. */
-void recover(Parser *p, int open)
-{
-    start_again(p, open);
-    for (int depth = 0; !is(p, TokEnd); skip(p)) {
-        if (starts_item(p->t.kind) && at_margin(p->t.at)) return;
-        if (is(p, TokSep) && depth == 0) return;
-        if (is(p, TokOpenBody)) depth++;
-        if (is(p, TokCloseBody) && depth-- == 0) return;
-    }
-}
-
-/* ---- pieces --------------------------------------------------------------------------------------- */
-
-/* The separator after one of several: at the end of the list, nothing is needed. */
-bool another(Parser *p, TokenKind close, const char *wanted)
-{
-    if (is(p, TokBroken) || is(p, close) || is(p, TokEnd)) return false;
-    if (is(p, TokSep)) {
-        next(p);
-        return !is(p, close) && !is(p, TokEnd);
-    }
-    unexpected(p, wanted);
-    return false;
-}
-
-/* field = NAME [ "[" [ dims ] "]" [ "else" expr ] ] [ ":" type ] [ "=" expr ] */
-Field parse_field(Parser *p)
-{
-    Field f = { .at = p->t.at, .doc = p->t.doc };
-    f.name = expect_name(p, "a name");
-    if (is(p, TokOpenList)) {
-        f.dims = parse_dims(p);
-        if (accept(p, TokElse)) f.outside = parse_expression(p);
-    }
-    if (accept(p, TokColon)) f.type = parse_type(p);
-    if (accept(p, TokAssign)) f.init = parse_expression(p);
-    return f;
-}
-
-/* params = "(" [ fields ] ")" ;   fields = field [ "," [ fields ] ] */
-FieldList parse_params(Parser *p)
-{
-    Fields v = { 0 };
-    Span open = p->t.at;
-    expect(p, TokOpen, "and parameters");
-    while (!is(p, TokClose) && !is(p, TokBroken)) {
-        Field f = parse_field(p);
-        if (f.name) push(p->c, &v, f);
-        if (!accept(p, TokComma)) break;
-    }
-    if (!accept(p, TokClose) && !is(p, TokBroken)) {
-        unexpected(p, "`,` or `)`");
-        note_at(p->c, open, "to close this");
-    }
-    return (FieldList){ v.at, v.n, true };
-}
 
 /* ---- statements ----------------------------------------------------------------------------------- */
 
@@ -101,75 +15,75 @@ static void stmt_name(Parser *p, Stmt *s, const char *what)
 /* [ "as" path ] */
 static void as_path(Parser *p, Stmt *s)
 {
-    if (!accept(p, TokAs)) return;
+    if (!token_take(p, TokAs)) return;
     s->named = true;
     s->path = parse_path(p);
     if (s->e) as_then_operator(p, s->e);
 }
 
 /* in = "in" NAME [ ":" type ] [ "=" expr ] */
-static void stmt_in(Parser *p, Stmt *s)
+static void parse_in(Parser *p, Stmt *s)
 {
     stmt_name(p, s, "a name for the input");
-    if (accept(p, TokColon)) s->type = parse_type(p);
-    if (accept(p, TokAssign)) s->e = parse_expression(p);
+    if (token_take(p, TokColon)) s->type = parse_type(p);
+    if (token_take(p, TokAssign)) s->e = parse_expression(p);
 }
 
 /* out = "out" NAME [ ":" type ] */
-static void stmt_out(Parser *p, Stmt *s)
+static void parse_out(Parser *p, Stmt *s)
 {
     stmt_name(p, s, "a name for the output");
-    if (accept(p, TokColon)) s->type = parse_type(p);
+    if (token_take(p, TokColon)) s->type = parse_type(p);
 }
 
 /* param = "param" NAME ":" type [ "=" expr ] [ "frozen" ] [ "as" path ] */
-static void stmt_param(Parser *p, Stmt *s)
+static void parse_param(Parser *p, Stmt *s)
 {
     stmt_name(p, s, "a name for the parameter");
-    if (expect(p, TokColon, "and a type")) s->type = parse_type(p);
-    if (accept(p, TokAssign)) s->e = parse_expression(p);
-    s->frozen = accept(p, TokFrozen);
+    if (token_expect(p, TokColon, "and a type")) s->type = parse_type(p);
+    if (token_take(p, TokAssign)) s->e = parse_expression(p);
+    s->frozen = token_take(p, TokFrozen);
     as_path(p, s);
 }
 
 /* state = "state" NAME ":" type [ "=" expr ] [ "as" path ] */
-static void stmt_state(Parser *p, Stmt *s)
+static void parse_state(Parser *p, Stmt *s)
 {
     stmt_name(p, s, "a name for the state");
-    if (expect(p, TokColon, "and a type")) s->type = parse_type(p);
-    if (accept(p, TokAssign)) s->e = parse_expression(p);
+    if (token_expect(p, TokColon, "and a type")) s->type = parse_type(p);
+    if (token_take(p, TokAssign)) s->e = parse_expression(p);
     as_path(p, s);
 }
 
 /* block = "block" NAME [ "[" NAME "in" iter "]" ] "=" expr [ "as" path ] */
-static void stmt_block(Parser *p, Stmt *s)
+static void parse_block(Parser *p, Stmt *s)
 {
     stmt_name(p, s, "a name for the block");
-    if (accept(p, TokOpenList)) {
+    if (token_take(p, TokOpenList)) {
         s->name2 = expect_name(p, "a name that counts the members");
-        expect(p, TokIn, "and a range");
+        token_expect(p, TokIn, "and a range");
         parse_iter(p, &s->lo, &s->hi);
-        expect(p, TokCloseList, NULL);
+        token_expect(p, TokCloseList, NULL);
     }
     s->op_at = p->t.at;
-    if (expect(p, TokAssign, NULL)) s->e = parse_expression(p);
+    if (token_expect(p, TokAssign, NULL)) s->e = parse_expression(p);
     as_path(p, s);
 }
 
 /* let = "let" NAME [ ":" type ] "=" expr */
-static void stmt_let(Parser *p, Stmt *s)
+static void parse_let(Parser *p, Stmt *s)
 {
     stmt_name(p, s, "a name");
-    if (accept(p, TokColon)) s->type = parse_type(p);
-    if (expect(p, TokAssign, NULL)) s->e = parse_expression(p);
+    if (token_take(p, TokColon)) s->type = parse_type(p);
+    if (token_expect(p, TokAssign, NULL)) s->e = parse_expression(p);
 }
 
 /* require = "require" expr [ "," STRING ] */
-static void stmt_require(Parser *p, Stmt *s)
+static void parse_require(Parser *p, Stmt *s)
 {
     s->e = parse_expression(p);
-    if (!accept(p, TokComma)) return;
-    if (is(p, TokString)) s->message = parse_string(p);
+    if (!token_take(p, TokComma)) return;
+    if (token_is(p, TokString)) s->message = parse_string(p);
     else unexpected(p, "a message in quotes");
 }
 
@@ -186,16 +100,16 @@ static Ref ref_name(Parser *p)
 typedef VEC(Ref) Refs;
 
 /* chain = ( "|=" | "+=" ) postfix [ "as" path ] [ "->" NAME { "," NAME } ] */
-static void stmt_chain(Parser *p, Stmt *s)
+static void parse_chain(Parser *p, Stmt *s)
 {
     Refs v = { 0 };
     s->e = parse_postfix(p);
     as_path(p, s);
-    if (accept(p, TokArrow))
+    if (token_take(p, TokArrow))
         do {
             Ref r = ref_name(p);
             push(p->c, &v, r);
-        } while (accept(p, TokComma));
+        } while (token_take(p, TokComma));
     s->left = v.at;
     s->nleft = v.n;
 }
@@ -211,23 +125,23 @@ static void no_assignment(Parser *p, const Stmt *s)
 }
 
 /* assign = left { "," left } ( "=" named | "<-" expr ) ;   left = ref [ ":" type ] */
-static void stmt_assign(Parser *p, Stmt *s)
+static void parse_assign(Parser *p, Stmt *s)
 {
     Refs v = { 0 };
     do {
         Ref r = { .at = p->t.at };
         r.e = parse_ref(p);
-        if (accept(p, TokColon)) r.type = parse_type(p);
+        if (token_take(p, TokColon)) r.type = parse_type(p);
         r.at = since(p, r.at.from);
         push(p->c, &v, r);
-    } while (accept(p, TokComma));
+    } while (token_take(p, TokComma));
     s->left = v.at;
     s->nleft = v.n;
     s->op_at = p->t.at;
-    s->start = is(p, TokWrite);
-    if (accept(p, TokWrite)) s->e = parse_expression(p);
-    else if (accept(p, TokAssign)) s->e = parse_expression(p), as_path(p, s);
-    else if (!is(p, TokBroken)) no_assignment(p, s);
+    s->start = token_is(p, TokWrite);
+    if (token_take(p, TokWrite)) s->e = parse_expression(p);
+    else if (token_take(p, TokAssign)) s->e = parse_expression(p), as_path(p, s);
+    else if (!token_is(p, TokBroken)) no_assignment(p, s);
 }
 
 static Body body_of_one(Parser *p, Stmt *s)
@@ -254,74 +168,74 @@ static void to_brace(Parser *p, Stmt *s)
 }
 
 /* if = "if" expr body [ "else" ( if | body ) ] */
-static void stmt_if(Parser *p, Stmt *s)
+static void parse_if(Parser *p, Stmt *s)
 {
     s->e = parse_expression(p);
-    if (is(p, TokAssign)) {
+    if (token_is(p, TokAssign)) {
         unexpected(p, "`{`");
         help(p->c, "`==` compares");
     }
     to_brace(p, s);
-    if (!accept(p, TokElse)) return;
-    if (!is(p, TokIf)) { s->other = parse_body(p); return; }
+    if (!token_take(p, TokElse)) return;
+    if (!token_is(p, TokIf)) { s->other = parse_body(p); return; }
     Stmt *other = stmt_start(p, SIf);
-    next(p);
-    if (enter(p)) stmt_if(p, other);
+    token_next(p);
+    if (enter(p)) parse_if(p, other);
     leave(p);
     s->other = body_of_one(p, other);
 }
 
 /* for = "for" NAME [ "," NAME ] "in" iter body ;   iter = expr [ ".." expr ] */
-static void stmt_for(Parser *p, Stmt *s)
+static void parse_for(Parser *p, Stmt *s)
 {
     stmt_name(p, s, "a name that counts the turns");
-    if (accept(p, TokComma)) s->name2 = expect_name(p, "a second name");
-    expect(p, TokIn, "and a range or list");
+    if (token_take(p, TokComma)) s->name2 = expect_name(p, "a second name");
+    token_expect(p, TokIn, "and a range or list");
     parse_iter(p, &s->lo, &s->hi);
     to_brace(p, s);
 }
 
 /* scan = "scan" NAME "in" iter body */
-static void stmt_scan(Parser *p, Stmt *s)
+static void parse_scan(Parser *p, Stmt *s)
 {
     stmt_name(p, s, "a name that counts the turns");
-    expect(p, TokIn, "and a range");
+    token_expect(p, TokIn, "and a range");
     parse_iter(p, &s->lo, &s->hi);
     to_brace(p, s);
 }
 
 /* while = "while" expr body */
-static void stmt_while(Parser *p, Stmt *s)
+static void parse_while(Parser *p, Stmt *s)
 {
     s->e = parse_expression(p);
     to_brace(p, s);
 }
 
 /* yield = "yield" expr "->" NAME [ "along" expr ] */
-static void stmt_yield(Parser *p, Stmt *s)
+static void parse_yield(Parser *p, Stmt *s)
 {
     s->e = parse_expression(p);
-    if (expect(p, TokArrow, "and the name of what is stacked")) stmt_name(p, s, "a name");
-    if (accept(p, TokAlong)) s->along = parse_expression(p);
+    if (token_expect(p, TokArrow, "and the name of what is stacked")) stmt_name(p, s, "a name");
+    if (token_take(p, TokAlong)) s->along = parse_expression(p);
 }
 
 /* return = "return" expr { "," expr } */
-static void stmt_return(Parser *p, Stmt *s)
+static void parse_return(Parser *p, Stmt *s)
 {
     VEC(Expr *) v = { 0 };
     do {
         Expr *e = parse_expression(p);
         push(p->c, &v, e);
-    } while (accept(p, TokComma));
+    } while (token_take(p, TokComma));
     s->value = v.at;
     s->nvalue = v.n;
 }
 
 /* metric = "metric" NAME "=" expr */
-static void stmt_metric(Parser *p, Stmt *s)
+static void parse_metric(Parser *p, Stmt *s)
 {
     stmt_name(p, s, "a name for the metric");
-    if (expect(p, TokAssign, NULL)) s->e = parse_expression(p);
+    if (token_expect(p, TokAssign, NULL)) s->e = parse_expression(p);
 }
 
 /* group = "over" target { "," target } "with" postfix ;   target = ref [ ( "only" | "except" ) expr ] */
@@ -331,18 +245,18 @@ static Group group(Parser *p)
     VEC(Expr *) globs = { 0 };
     VEC(int) hows = { 0 };
     Group g = { .at = p->t.at };
-    expect(p, TokOver, "and what is trained");
+    token_expect(p, TokOver, "and what is trained");
     do {
         Ref r = { .at = p->t.at };
         r.e = parse_ref(p);
         r.at = since(p, r.at.from);
-        int how = is(p, TokOnly) ? Only : is(p, TokExcept) ? Except : Whole;
-        Expr *glob = accept(p, TokOnly) || accept(p, TokExcept) ? parse_expression(p) : NULL;
+        int how = token_is(p, TokOnly) ? Only : token_is(p, TokExcept) ? Except : Whole;
+        Expr *glob = token_take(p, TokOnly) || token_take(p, TokExcept) ? parse_expression(p) : NULL;
         push(p->c, &targets, r);
         push(p->c, &hows, how);
         push(p->c, &globs, glob);
-    } while (accept(p, TokComma));
-    if (expect(p, TokWith, "and an optimiser")) g.with = parse_postfix(p);
+    } while (token_take(p, TokComma));
+    if (token_expect(p, TokWith, "and an optimiser")) g.with = parse_postfix(p);
     g.at = since(p, g.at.from);
     g.target = targets.at;
     g.glob = globs.at;
@@ -355,32 +269,32 @@ static Group group(Parser *p)
 typedef VEC(Group) Groups;
 
 /* mitem = group | NAME "=" expr */
-static void minimize_item(Parser *p, Groups *groups, Fields *settings)
+static void minimize_item(Parser *p, Groups *groups, FieldVec *settings)
 {
-    if (is(p, TokOver)) {
+    if (token_is(p, TokOver)) {
         Group g = group(p);
         push(p->c, groups, g);
         return;
     }
     Field f = { .at = p->t.at };
     f.name = expect_name(p, "`over`, or a setting");
-    if (expect(p, TokAssign, NULL)) f.init = parse_expression(p);
+    if (token_expect(p, TokAssign, NULL)) f.init = parse_expression(p);
     if (f.name) push(p->c, settings, f);
 }
 
 /* minimize = "minimize" expr ( group | "{" mitem { SEP mitem } "}" ) */
-static void stmt_minimize(Parser *p, Stmt *s)
+static void parse_minimize(Parser *p, Stmt *s)
 {
     Groups groups = { 0 };
-    Fields settings = { 0 };
+    FieldVec settings = { 0 };
     s->e = parse_expression(p);
-    if (accept(p, TokOpenBody)) {
+    if (token_take(p, TokOpenBody)) {
         do {
             int brackets = p->lexer.open.n;
             minimize_item(p, &groups, &settings);
-            if (is(p, TokBroken)) recover(p, brackets);
+            if (token_is(p, TokBroken)) recover(p, brackets);
         } while (another(p, TokCloseBody, "a new line, `;` or `}`"));
-        expect(p, TokCloseBody, NULL);
+        token_expect(p, TokCloseBody, NULL);
     } else {
         Group g = group(p);
         push(p->c, &groups, g);
@@ -394,42 +308,42 @@ static void stmt_minimize(Parser *p, Stmt *s)
 /* stmt = in | out | param | state | block | let | require | chain | assign | if | for | scan | while | yield | return
  * tstmt = stmt | metric | minimize */
 static const struct { TokenKind first; StmtKind kind; void (*parse)(Parser *, Stmt *); bool train; } statements[] = {
-    { TokIn,       SIn,       stmt_in,       false },  { TokOut,      SOut,      stmt_out,      false },
-    { TokParam,    SParam,    stmt_param,    false },  { TokState,    SState,    stmt_state,    false },
-    { TokBlock,    SBlock,    stmt_block,    false },  { TokLet,      SLet,      stmt_let,      false },
-    { TokRequire,  SRequire,  stmt_require,  false },  { TokBegin,    SChain,    stmt_chain,    false },
-    { TokContinue, SChain,    stmt_chain,    false },  { TokIf,       SIf,       stmt_if,       false },
-    { TokFor,      SFor,      stmt_for,      false },  { TokScan,     SScan,     stmt_scan,     false },
-    { TokWhile,    SWhile,    stmt_while,    false },  { TokYield,    SYield,    stmt_yield,    false },
-    { TokReturn,   SReturn,   stmt_return,   false },  { TokMetric,   SMetric,   stmt_metric,   true  },
-    { TokMinimize, SMinimize, stmt_minimize, true  },
+    { TokIn,       SIn,       parse_in,       false },  { TokOut,      SOut,      parse_out,      false },
+    { TokParam,    SParam,    parse_param,    false },  { TokState,    SState,    parse_state,    false },
+    { TokBlock,    SBlock,    parse_block,    false },  { TokLet,      SLet,      parse_let,      false },
+    { TokRequire,  SRequire,  parse_require,  false },  { TokBegin,    SChain,    parse_chain,    false },
+    { TokContinue, SChain,    parse_chain,    false },  { TokIf,       SIf,       parse_if,       false },
+    { TokFor,      SFor,      parse_for,      false },  { TokScan,     SScan,     parse_scan,     false },
+    { TokWhile,    SWhile,    parse_while,    false },  { TokYield,    SYield,    parse_yield,    false },
+    { TokReturn,   SReturn,   parse_return,   false },  { TokMetric,   SMetric,   parse_metric,   true  },
+    { TokMinimize, SMinimize, parse_minimize, true  },
 };
 
 static void statement_of(Parser *p, Stmt *s)
 {
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
-        if (!is(p, statements[i].first) || (statements[i].train && !p->in_train)) continue;
+        if (!token_is(p, statements[i].first) || (statements[i].train && !p->in_train)) continue;
         s->kind = statements[i].kind;
         s->op_at = p->t.at;
-        s->start = is(p, TokBegin);
-        next(p);
+        s->start = token_is(p, TokBegin);
+        token_next(p);
         statements[i].parse(p, s);
         return;
     }
     s->kind = SAssign;
-    if (token_is_name(p->t.kind)) stmt_assign(p, s);
-    else if (is(p, TokMetric) || is(p, TokMinimize)) unexpected(p, "a statement: this one stands in `train` only");
+    if (token_is_name(p->t.kind)) parse_assign(p, s);
+    else if (token_is(p, TokMetric) || token_is(p, TokMinimize)) unexpected(p, "a statement: this one stands in `train` only");
     else unexpected(p, "a statement");
 }
 
-static Stmt *statement(Parser *p)
+static Stmt *parse_statement(Parser *p)
 {
     Stmt *s = stmt_start(p, SAssign);
-    int brackets = p->lexer.open.n - is(p, TokOpen) - is(p, TokOpenList) - is(p, TokOpenBody);
+    int brackets = p->lexer.open.n - token_is(p, TokOpen) - token_is(p, TokOpenList) - token_is(p, TokOpenBody);
     if (enter(p)) statement_of(p, s);
     leave(p);
     if (s->kind < SIf || s->kind > SWhile) s->at = since(p, s->at.from);
-    s->broken = is(p, TokBroken);
+    s->broken = token_is(p, TokBroken);
     if (s->broken) recover(p, brackets);
     return s;
 }
@@ -440,22 +354,22 @@ Body parse_statements(Parser *p, Span open)
     VEC(Stmt *) v = { 0 };
     Body b = { .span = open, .given = true };
     bool in_train = p->in_train;
-    while (!is(p, TokCloseBody) && !is(p, TokEnd) && !is(p, TokBroken)) {
+    while (!token_is(p, TokCloseBody) && !token_is(p, TokEnd) && !token_is(p, TokBroken)) {
         if (starts_item_only(p->t.kind) && at_margin(p->t.at)) break;
-        Stmt *s = statement(p);
+        Stmt *s = parse_statement(p);
         push(p->c, &v, s);
         p->in_train = in_train;
-        if (is(p, TokSep)) { next(p); continue; }
-        if (is(p, TokCloseBody) || is(p, TokEnd) || at_margin(p->t.at)) continue;
-        int brackets = p->lexer.open.n - is(p, TokOpen) - is(p, TokOpenList) - is(p, TokOpenBody);
+        if (token_is(p, TokSep)) { token_next(p); continue; }
+        if (token_is(p, TokCloseBody) || token_is(p, TokEnd) || at_margin(p->t.at)) continue;
+        int brackets = p->lexer.open.n - token_is(p, TokOpen) - token_is(p, TokOpenList) - token_is(p, TokOpenBody);
         unexpected(p, "the end of the statement");
         s->broken = true;
         recover(p, brackets);
-        if (is(p, TokSep)) next(p);
+        if (token_is(p, TokSep)) token_next(p);
     }
     b.at = v.at;
     b.n = v.n;
-    if (!accept(p, TokCloseBody) && !is(p, TokBroken)) {
+    if (!token_take(p, TokCloseBody) && !token_is(p, TokBroken)) {
         unexpected(p, "`}`");
         note_at(p->c, open, "to close this");
     }
@@ -470,7 +384,7 @@ Body parse_body(Parser *p)
     bool in_train = p->in_train;
     p->in_train = false;
     Body b = { .span = open };
-    if (expect(p, TokOpenBody, NULL)) b = parse_statements(p, open);
+    if (token_expect(p, TokOpenBody, NULL)) b = parse_statements(p, open);
     p->in_train = in_train;
     return b;
 }

@@ -9,16 +9,16 @@ typedef enum LocalKind {
     LocalValue, LocalIndex,
 } LocalKind;
 
-/* What an expression is, as far as it shows without shapes. Unknown is silent. */
-typedef enum Nature { Unknown, Constant, Somevalue, Tensorial, AModel, ARecipe, AnInstance, AnOp, AConfig, AModule } Nature;
+/* What an expression is, as far as it shows without shapes. Unclear is silent. */
+typedef enum Nature { Unclear, Constant, Somevalue, Tensorial, AModel, ARecipe, AnInstance, AnOp, AConfig, AModule } Nature;
 typedef struct Kind { Nature nature; Item *item; bool applied, fresh; } Kind;   /* fresh: an application that makes an instance */
 
 /* One value given to a name, and the sets of those that may be its value at some point. Sets are trees that share. */
 typedef struct Def { Name name; Span at, replaced; bool used, quiet; } Def;
-typedef struct Reach { Def *def; struct Reach *a, *b; int n; bool used; } Reach;
+typedef struct ReachSet { Def *def; struct ReachSet *a, *b; int n; bool used; } ReachSet;
 
-typedef enum Given { NotGiven, PerhapsGiven, IsGiven } Given;
-typedef struct Fact { Given given; const Stmt *branch; bool other; Span where; Reach *reach; } Fact;
+typedef enum Certainty { NotGiven, PerhapsGiven, IsGiven } Certainty;
+typedef struct Fact { Certainty given; const Stmt *branch; bool other; Span where; ReachSet *reach; } Fact;
 
 typedef struct Local {
     Name name; Span at;
@@ -30,16 +30,16 @@ typedef struct Local {
     int last_read;
 } Local;
 
-typedef struct Scope {
-    struct Scope *up;
+typedef struct NameScope {
+    struct NameScope *up;
     Map names;
     bool branch;                        /* of an `if`: what is assigned in it belongs further out */
-} Scope;
+} NameScope;
 
 typedef struct Change { Local *local; Fact before; } Change;
-typedef struct Loop { const Stmt *stmt; struct Loop *up; } Loop;
+typedef struct OuterLoop { const Stmt *stmt; struct OuterLoop *up; } OuterLoop;
 typedef struct Branch { const Stmt *stmt; bool other; const struct Branch *up; } Branch;
-typedef struct Named { struct Named *next; Span at; const Loop *loop; const Branch *branch; } Named;
+typedef struct Named { struct Named *next; Span at; const OuterLoop *loop; const Branch *branch; } Named;
 
 typedef struct Chain { bool open; const Stmt *last, *cut; Span cut_at; bool second; } Chain;
 
@@ -47,8 +47,8 @@ typedef struct Resolver {
     Ctx *c;
     Module *m;
     Item *item;
-    Scope *scope;
-    Loop *loop;
+    NameScope *scope;
+    OuterLoop *loop;
     const Branch *branch;
     Chain chain;
     VEC(Change) changes;                /* undone after a branch */
@@ -62,25 +62,38 @@ typedef struct Resolver {
     bool indexed, train;
 } Resolver;
 
-/* resolve_expr.c */
+/* resolve_name.c */
+bool   among(const char *const *list, int n, const char *s);
 Local *find_local(const Resolver *r, Name n);
 Local *declare_local(Resolver *r, Name n, Span at, LocalKind k, Kind is);
 Item  *find_item(const Resolver *r, Name n);
 void   unknown_name(Resolver *r, Name n, Span at, bool in_dims);
 void   set_fact(Resolver *r, Local *l, Fact f);
-Reach *reach_join(Ctx *c, Reach *a, Reach *b);
-void   mark_used(Reach *reach);
-Kind   resolve_expr(Resolver *r, const Expr *e);
-Kind   resolve_applied(Resolver *r, const Expr *e, const Path *as);       /* an expression that `as` may follow */
+ReachSet *reach_join(Ctx *c, ReachSet *a, ReachSet *b);
+void   mark_used(ReachSet *reach);
+Kind   of_item(Resolver *r, Item *it, Span at);
+Kind   resolve_name(Resolver *r, const Expr *e, bool in_dims);
+void   resolve_type_name(Resolver *r, Name n, Span at);
+
+/* resolve_instance.c */
+bool   varies(Resolver *r, const Expr *e);      /* from turn to turn */
+bool   has_weights(Resolver *r, Item *model);
+void   name_instance(Resolver *r, const Path *p, const char *what, const Expr *applied);
+void   unnamed_instance(Resolver *r, const Expr *e, Item *model);
+void   not_applied(Resolver *r, const Expr *e, Span as, const Path *path);
 void   resolve_path(Resolver *r, const Path *p);
+Kind   resolve_as(Resolver *r, const Expr *e);
+
+/* resolve_expr.c */
+Kind   resolve_expr(Resolver *r, const Expr *e);
+Kind   resolve_applied(Resolver *r, const Expr *e, const Path *as);     /* an expression that `as` may follow */
 void   resolve_type(Resolver *r, const TypeExpr *t, bool introduces);
 void   resolve_dims(Resolver *r, const DimList *d, bool introduces);
 void   introduce_indices(Resolver *r, const DimList *d);
 void   resolve_index_list(Resolver *r, const DimList *d);
-void   name_instance(Resolver *r, const Path *p, const char *what, const Expr *applied);
-void   unnamed_instance(Resolver *r, const Expr *e, Item *model);
-bool   has_weights(Resolver *r, Item *model);
-void   not_applied(Resolver *r, const Expr *e, Span as, const Path *path);
-bool   varies(Resolver *r, const Expr *e);      /* from turn to turn */
+
+/* resolve_stmt.c */
+void   resolve_body(Resolver *r, const Body *b);
+void   give_value(Resolver *r, Local *l, Span at, bool quiet);
 
 #endif

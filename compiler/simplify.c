@@ -9,127 +9,6 @@
 
 #include <string.h>
 
-/* ---- equal nodes ---- */
-
-typedef struct Slot { VEC(Index *) index; } Slot;
-struct Keys { VEC(Slot) slot; };
-
-Keys *keys_new(Ctx *c)
-{
-    return NEW(c, Keys);
-}
-
-static Index *canonical(Ctx *c, Keys *k, int place, Dim size)
-{
-    while (k->slot.n <= place)
-        push(c, &k->slot, ((Slot){0}));
-    Slot *s = &k->slot.at[place];
-    for (int i = 0; i < s->index.n; i++)
-        if (s->index.at[i]->size == size)
-            return s->index.at[i];
-    push(c, &s->index, index_new(c, intern(c, "i", 1), size));
-    return s->index.at[s->index.n - 1];
-}
-
-/* Terms are interned, so with canonical indices in place equal nodes have equal pointers. */
-Name node_key(Ctx *c, Keys *k, const Node *n)
-{
-    Indices from = ON_STACK(Index *, 16);
-    TermList to = ON_STACK(Term *, 16);
-    Text key = {0};
-    node_axes(c, n, &from);
-    for (int i = 0; i < n->nbind; i++)
-        push(c, &from, n->bind[i]);
-    for (int i = 0; i < from.n; i++)
-        push(c, &to, term_index(c, canonical(c, k, i, from.at[i]->size)));
-    text_add(c, &key, "%d %d", (int)n->reduce, (int)n->out->type.elem);
-    for (int a = 0; a < n->naxis; a++)
-        text_add(c, &key, " %d", n->axis[a].n);
-    text_add(c, &key, " | %d", n->nbind);
-    for (int i = 0; i < from.n; i++)
-        text_add(c, &key, " %p", (const void *)to.at[i]);
-    for (int i = 0; i < n->ncond; i++)
-        text_add(c, &key, " c%p", (void *)term_subst(c, n->cond[i], from.at, to.at, from.n));
-    text_add(c, &key, " = %p", (void *)term_subst(c, n->body, from.at, to.at, from.n));
-    return intern(c, key.s, key.n);
-}
-
-/* For the sweep a hash and a comparison do, which make no terms. An index stands for its place. */
-typedef struct Places { Index **at; int n; } Places;
-
-static Places places_of(Ctx *c, const Node *n, Indices *list)
-{
-    node_axes(c, n, list);
-    for (int i = 0; i < n->nbind; i++)
-        push(c, list, n->bind[i]);
-    return (Places){list->at, list->n};
-}
-
-static int place_in(const Places *p, const Index *x)
-{
-    int i = 0;
-    while (i < p->n && p->at[i] != x)
-        i++;
-    return i;
-}
-
-static uintptr_t mixed(uintptr_t h, uintptr_t v) { return (h ^ v) * (uintptr_t)0x9e3779b97f4a7c15; }
-
-static uintptr_t term_hash(const Term *t, const Places *p)
-{
-    uintptr_t h = mixed((uintptr_t)t->kind * 31 + (uintptr_t)t->elem, (uintptr_t)t->n);
-    if (t->kind == TNumber || t->kind == TSize)
-        return mixed(h, (uintptr_t)t);
-    if (t->kind == TIndex)
-        return mixed(h, (uintptr_t)place_in(p, t->index));
-    h = mixed(h, t->kind == TLoad ? (uintptr_t)t->from : (uintptr_t)t->fn);
-    for (int i = 0; i < t->n; i++)
-        h = mixed(h, term_hash(t->kid[i], p)) + 1;
-    return t->outside ? mixed(h, term_hash(t->outside, p)) : h;
-}
-
-static bool term_same(const Term *a, const Places *p, const Term *b, const Places *q)
-{
-    if (a->kind != b->kind || a->elem != b->elem || a->n != b->n || a->from != b->from || a->fn != b->fn ||
-        !a->outside != !b->outside)
-        return false;
-    if (a->kind == TNumber || a->kind == TSize)
-        return a == b;
-    if (a->kind == TIndex)
-        return place_in(p, a->index) == place_in(q, b->index);
-    for (int i = 0; i < a->n; i++)
-        if (!term_same(a->kid[i], p, b->kid[i], q))
-            return false;
-    return !a->outside || term_same(a->outside, p, b->outside, q);
-}
-
-static uintptr_t node_hash(const Node *n, const Places *p)
-{
-    uintptr_t h = mixed((uintptr_t)n->reduce, term_hash(n->body, p));
-    for (int i = 0; i < n->ncond; i++)
-        h = mixed(h, term_hash(n->cond[i], p));
-    for (int i = 0; i < p->n; i++)
-        h = mixed(h, (uintptr_t)p->at[i]->size);
-    return h ? h : 1;
-}
-
-static bool node_same(const Node *a, const Places *p, const Node *b, const Places *q)
-{
-    if (a->reduce != b->reduce || a->naxis != b->naxis || a->nbind != b->nbind || a->ncond != b->ncond || p->n != q->n ||
-        a->out->type.elem != b->out->type.elem)
-        return false;
-    for (int i = 0; i < a->naxis; i++)
-        if (a->axis[i].n != b->axis[i].n)
-            return false;
-    for (int i = 0; i < p->n; i++)
-        if (p->at[i]->size != q->at[i]->size)
-            return false;
-    for (int i = 0; i < a->ncond; i++)
-        if (!term_same(a->cond[i], p, b->cond[i], q))
-            return false;
-    return term_same(a->body, p, b->body, q);
-}
-
 typedef struct Same { Node *node; struct Same *next; } Same;   /* nodes of one hash */
 
 /* ---- a sweep ---- */
@@ -367,16 +246,11 @@ static bool is_double(Sweep *s, Node *n)
 {
     if (n->out->kind != TTemp || n->at)
         return false;
-    Indices mine = ON_STACK(Index *, 16);
-    Places p = places_of(s->c, n, &mine);
-    const void *key = (const void *)node_hash(n, &p);
+    const void *key = (const void *)node_hash(s->c, n);
     Same *head = map_get(&s->equal, key);
-    for (Same *e = head; e; e = e->next) {
-        Indices theirs = ON_STACK(Index *, 16);
-        Places q = places_of(s->c, e->node, &theirs);
-        if (node_same(n, &p, e->node, &q))
+    for (Same *e = head; e; e = e->next)
+        if (node_same(s->c, n, e->node))
             return takes_place(s, n, e->node);
-    }
     Same *e = NEW(s->c, Same);
     *e = (Same){n, head};
     map_put(s->c, &s->equal, key, e);

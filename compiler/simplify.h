@@ -67,7 +67,7 @@ Term *condition_split(Ctx *c, Term *cond, TermList *to);   /* `a and b` is two; 
 
 /* ---- fold.c, scale.c: what is known when compiling --------------------------------------------------- */
 
-typedef struct Keys Keys;               /* canonical indices, one for a place and a size: simplify.c */
+typedef struct Keys Keys;               /* canonical indices, one for a place and a size: equal.c */
 typedef struct Made { Tensor *tensor, *like; } Made;     /* a new parameter, and the one it is named after */
 
 typedef struct Fold {
@@ -87,9 +87,11 @@ bool  fold_known(const Fold *f, const Term *t);          /* are all its loads of
 /* The value of out[axis] = t as a tensor; NULL if it cannot be had. */
 Tensor *fold_term(Fold *f, const Graph *g, Term *t, Axis *axis, int naxis, const Type *type, Name name);
 
-/* ---- simplify.c --------------------------------------------------------------------------------------- */
+/* ---- equal.c ------------------------------------------------------------------------------------------ */
 
 Keys *keys_new(Ctx *c);
+uintptr_t node_hash(Ctx *c, const Node *n);              /* never 0 */
+bool  node_same(Ctx *c, const Node *a, const Node *b);
 Name  node_key(Ctx *c, Keys *k, const Node *n);          /* equal for nodes that are equal up to their indices' names */
 
 #endif

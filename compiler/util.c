@@ -22,10 +22,17 @@ struct Block {
     max_align_t data[];
 };
 
-static _Noreturn void out_of_memory(Ctx *c, const char *why)
+/* The message itself needs a few bytes, so the limit goes first; where even those are missing, it is
+ * said without them. */
+static _Noreturn void out_of_memory(Ctx *c, const char *fmt, size_t n)
 {
-    c->limit = SIZE_MAX;                /* the message itself needs a few bytes */
-    error_plain(c, "%s", why);
+    if (c->limit == SIZE_MAX) {
+        fputs("mithrilc: error: out of memory\n", stderr);
+        c->errors++;
+    } else {
+        c->limit = SIZE_MAX;
+        error_plain(c, fmt, n);
+    }
     fail(c);
 }
 
@@ -33,7 +40,7 @@ static struct Block *new_block(Ctx *c, size_t n)
 {
     size_t size = n > BlockSize / 4 ? n : BlockSize;
     struct Block *b = calloc(1, sizeof *b + size);
-    if (!b) out_of_memory(c, "out of memory");
+    if (!b) out_of_memory(c, "out of memory: no %zu bytes are left", size);
     b->size = size;
     c->used += size;
     return b;
@@ -57,7 +64,7 @@ void *alloc(Ctx *c, size_t n)
 {
     size_t limit = c->limit ? c->limit : default_limit;
     if (n > limit || c->used > limit - n)
-        out_of_memory(c, name(c, "this compilation needs more than %zu MiB of memory", limit >> 20));
+        out_of_memory(c, "this compilation needs more than %zu MiB of memory", limit >> 20);
     n = (n + Align - 1) / Align * Align;
     struct Block *b = c->arena;
     if (!b || b->size - b->used < n) b = room_for(c, n);
@@ -68,7 +75,7 @@ void *alloc(Ctx *c, size_t n)
 
 void vec_grow(Ctx *c, void *at, int *cap, size_t size)
 {
-    if (*cap > INT_MAX / 2) out_of_memory(c, "a list is too long");
+    if (*cap > INT_MAX / 2) out_of_memory(c, "a list has more than %zu entries", (size_t)*cap);
     int bigger = *cap ? 2 * *cap : 8;
     void *old, *fresh = alloc(c, (size_t)bigger * size);
     memcpy(&old, at, sizeof old);       /* `at` points to some T *; this reads it whatever T is */
@@ -88,7 +95,7 @@ static size_t hash_text(const char *s, size_t n)      /* FNV-1a */
     return (size_t)(h ^ h >> 32);
 }
 
-static Name *find_name(const struct Names *t, const char *s, size_t n)
+static Name *find_spelling(const struct Names *t, const char *s, size_t n)
 {
     size_t i = hash_text(s, n) & (t->cap - 1);
     while (t->slot[i] && (strncmp(t->slot[i], s, n) != 0 || t->slot[i][n]))
@@ -101,7 +108,7 @@ static void grow_names(Ctx *c, struct Names *t)
     struct Names bigger = { .n = t->n, .cap = t->cap ? 2 * t->cap : 1024 };
     bigger.slot = NEWN(c, Name, bigger.cap);
     for (size_t i = 0; i < t->cap; i++)
-        if (t->slot[i]) *find_name(&bigger, t->slot[i], strlen(t->slot[i])) = t->slot[i];
+        if (t->slot[i]) *find_spelling(&bigger, t->slot[i], strlen(t->slot[i])) = t->slot[i];
     *t = bigger;
 }
 
@@ -109,7 +116,7 @@ Name intern(Ctx *c, const char *s, size_t n)
 {
     if (!c->names) c->names = NEW(c, struct Names);
     if (2 * c->names->n >= c->names->cap) grow_names(c, c->names);
-    Name *slot = find_name(c->names, s, n);
+    Name *slot = find_spelling(c->names, s, n);
     if (!*slot) {
         char *copy = alloc(c, n + 1);
         memcpy(copy, s, n);
@@ -175,6 +182,26 @@ void text_add(Ctx *c, Text *t, const char *fmt, ...)
     t->n += (size_t)n;
 }
 
+/* Overlong forms and surrogates are no characters. */
+int character_bytes(const unsigned char *s, size_t left)
+{
+    static const struct { unsigned char mask, lead, n; unsigned least; } form[] = {
+        { 0x80, 0x00, 1, 0 }, { 0xE0, 0xC0, 2, 0x80 }, { 0xF0, 0xE0, 3, 0x800 }, { 0xF8, 0xF0, 4, 0x10000 },
+    };
+    for (int f = 0; f < 4; f++) {
+        if ((s[0] & form[f].mask) != form[f].lead) continue;
+        if (left < form[f].n) return 0;
+        unsigned code = s[0] & (unsigned char)~form[f].mask;
+        for (int i = 1; i < form[f].n; i++) {
+            if ((s[i] & 0xC0) != 0x80) return 0;
+            code = code << 6 | (s[i] & 0x3F);
+        }
+        bool good = code >= form[f].least && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
+        return good ? form[f].n : 0;
+    }
+    return 0;
+}
+
 /* ---- maps ----------------------------------------------------------------------------------------- */
 
 static MapSlot *find_slot(const Map *m, const void *key)
@@ -206,7 +233,7 @@ void map_put(Ctx *c, Map *m, const void *key, void *value)
 
 /* ---- suggestions ---------------------------------------------------------------------------------- */
 
-static int least(int a, int b) { return a < b ? a : b; }
+static int smaller(int a, int b) { return a < b ? a : b; }
 
 /* Insertions, deletions, replacements and swaps of neighbours; row i of the table needs rows i-1, i-2. */
 int edit_distance(const char *a, const char *b)
@@ -219,9 +246,9 @@ int edit_distance(const char *a, const char *b)
         int *now = row[i % 3], *last = row[(i + 2) % 3], *before = row[(i + 1) % 3];
         now[0] = i;
         for (int j = 1; j <= m; j++) {
-            now[j] = least(least(last[j], now[j - 1]) + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
+            now[j] = smaller(smaller(last[j], now[j - 1]) + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                now[j] = least(now[j], before[j - 2] + 1);
+                now[j] = smaller(now[j], before[j - 2] + 1);
         }
     }
     return row[n % 3][m];

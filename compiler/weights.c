@@ -198,8 +198,11 @@ static const void *converted(Ctx *c, const Array *a, Elem to) {
     if (!array_size(&fresh, &count, &bytes))
         return a->data; /* nothing a file holds is that large */
     void *data = alloc(c, bytes + 1);
-    for (size_t i = 0; i < count; i++)
-        element_set(to, data, i, element_get(a->elem, a->data, i));
+    for (int64_t i = 0; i < (int64_t)count; i++) {
+        double v;
+        elem_read(a->elem, a->data, i, 0, &v, 1);
+        elem_write(to, data, i, v);
+    }
     return data;
 }
 

@@ -98,16 +98,16 @@ static char *literal(Ctx *c, const Tensor *t, int64_t i) {
 static void print_constant(const Interface *f, Emit *e, const Tensor *t, const char *name) {
     Ctx *c = f->c;
     int64_t n = c_count(&t->type);
-    emit(e, "static const %s %s[%lld] = { // %s", c_elem(c, t->type.elem), name, (long long)n,
-         type_text(c, &t->type));
+    emit(e, "// %s", type_text(c, &t->type));
+    emit(e, "static const %s %s[%lld] = {", c_elem(c, t->type.elem), name, (long long)n);
     Text line = {0};
     for (int64_t i = 0; i < n; i++) {
-        char *v = literal(c, t, i);
+        char *v = format(c, "%s%s", literal(c, t, i), i + 1 < n ? "," : "");
         if (line.n && line.n + strlen(v) > 92) {
             emit(e, "%s", line.s);
             line = (Text){0};
         }
-        text_add(c, &line, "%s%s,", line.n ? " " : "", v);
+        text_add(c, &line, "%s%s", line.n ? " " : "", v);
     }
     if (line.n)
         emit(e, "%s", line.s);
@@ -183,7 +183,7 @@ static char *terminal_parameter(Ctx *c, const Terminal *t, bool output) {
 }
 
 /* int NAME(const NAME_weights *w, NAME_state *s, inputs, outputs, sizes that vary, void *work) */
-static char *signature(const Interface *f, const Routine *r) {
+static void print_signature(const Interface *f, Emit *e, const Routine *r, const char *tail) {
     Ctx *c = f->c;
     const Graph *g = r->graph;
     VEC(char *) part = {0};
@@ -201,23 +201,9 @@ static char *signature(const Interface *f, const Routine *r) {
     if (f->code->work_bytes)
         push(c, &part, format(c, "void *work"));
 
-    Text out = {0};
-    text_add(c, &out, "int %s(", r->name);
-    size_t hang = out.n, column = out.n;
-    for (int i = 0; i < part.n; i++) {
-        size_t n = strlen(part.at[i]);
-        if (i && column + n + 4 > 100) {
-            text_add(c, &out, ",\n%*s", (int)hang, "");
-            column = hang;
-        } else if (i) {
-            text_add(c, &out, ", ");
-            column += 2;
-        }
-        text_add(c, &out, "%s", part.at[i]);
-        column += n;
-    }
-    text_add(c, &out, part.n ? ")" : "void)");
-    return out.s;
+    if (!part.n)
+        push(c, &part, "void");
+    emit_list(e, format(c, "int %s(", r->name), part.at, part.n, tail);
 }
 
 static void print_shapes(Ctx *c, Text *out, const Terminal *t, bool *first) {
@@ -244,7 +230,7 @@ static void print_prototype(const Interface *f, Emit *h, const Routine *r) {
                  (long long)g->size.at[i]->lo, (long long)g->size.at[i]->hi);
     text_add(c, &shapes, "\n0, or a code for %s_strerror.", f->prefix);
     emit_comment(h, shapes.s);
-    emit(h, "%s;", signature(f, r));
+    print_signature(f, h, r, ");");
     emit_blank(h);
 }
 
@@ -362,23 +348,12 @@ static void print_pointers(Caller *call, Emit *e, const Step *step, Map *declare
 static void print_step(Caller *call, Emit *e, const Step *step) {
     Ctx *c = call->f->c;
     const Kernel *k = step->kernel;
-    Text line = {0};
-    text_add(c, &line, "%s(", k->name);
-    size_t hang = line.n, column = line.n;
-    for (int i = 0; i < k->formal.n + k->size.n; i++) {
-        const char *a = i < k->formal.n ? argument(call, k->formal.at[i], step->arg[i])
-                                        : k->size.at[i - k->formal.n]->name;
-        if (i && column + strlen(a) + 8 > 100) {
-            text_add(c, &line, ",\n    %*s", (int)hang, "");
-            column = hang;
-        } else if (i) {
-            text_add(c, &line, ", ");
-            column += 2;
-        }
-        text_add(c, &line, "%s", a);
-        column += strlen(a);
-    }
-    emit(e, "%s);", line.s);
+    VEC(char *) part = {0};
+    for (int i = 0; i < k->formal.n; i++)
+        push(c, &part, argument(call, k->formal.at[i], step->arg[i]));
+    for (int i = 0; i < k->size.n; i++)
+        push(c, &part, format(c, "%s", k->size.at[i]->name));
+    emit_list(e, format(c, "%s(", k->name), part.at, part.n, ");");
 }
 
 static void print_table(Caller *call, Emit *e) {
@@ -413,11 +388,36 @@ static void name_terminals(Caller *call) {
         map_put(c, &call->terminal, g->output.at[i].tensor, c_identifier(c, g->output.at[i].name));
 }
 
+static bool step_takes(const Routine *r, const Tensor *t, TensorKind kind) {
+    for (int i = 0; i < r->step.n; i++)
+        for (int k = 0; k < r->step.at[i].kernel->formal.n; k++) {
+            const Tensor *a = r->step.at[i].arg[k];
+            if (t ? a == t : a->kind == kind)
+                return true;
+        }
+    return false;
+}
+
+/* Where a result is empty no kernel is called, and what only it would have read is named here. */
+static void print_unused(const Interface *f, Emit *e, const Routine *r) {
+    const Graph *g = r->graph;
+    if (needs_weights(f) && !step_takes(r, NULL, TParam))
+        emit(e, "(void)w;");
+    if (needs_state(f) && !step_takes(r, NULL, TState))
+        emit(e, "(void)s;");
+    for (int i = 0; i < g->input.n; i++)
+        if (!g->input.at[i].absent && !step_takes(r, g->input.at[i].tensor, TFormal))
+            emit(e, "(void)%s;", c_identifier(f->c, g->input.at[i].name));
+    for (int i = 0; i < g->output.n; i++)
+        if (!step_takes(r, g->output.at[i].tensor, TFormal))
+            emit(e, "(void)%s;", c_identifier(f->c, g->output.at[i].name));
+}
+
 static void print_routine(const Interface *f, Emit *e, const Routine *r, Messages *all) {
     Caller call = { f, r, {0}, {0} };
     Map declared = {0};
     name_terminals(&call);
-    emit(e, "%s {", signature(f, r));
+    print_signature(f, e, r, ") {");
     print_table(&call, e);
     print_checks(f, e, r, all);
     for (int i = 0; i < r->step.n; i++) {
@@ -433,6 +433,7 @@ static void print_routine(const Interface *f, Emit *e, const Routine *r, Message
     }
     if (f->code->work_bytes && !r->place.n)
         emit(e, "(void)work;");
+    print_unused(f, e, r);
     emit(e, "return 0;");
     emit(e, "}");
     emit_blank(e);

@@ -134,10 +134,10 @@ static void every_type_is_read(void **state) {
     Archive *a = read_at(&c, "tests/readers", "ok_all_types.safetensors");
     assert_non_null(a);
     assert_int_equal(a->n, 13);
-    assert_true(element_get(F64, array_named(a, "F64")->data, 0) == 1.5);
-    assert_true(element_get(F32, array_named(a, "F32")->data, 0) == 2.5);
-    assert_true(element_get(F16, array_named(a, "F16")->data, 0) == 1.5);
-    assert_true(element_get(BF16, array_named(a, "BF16")->data, 0) == 1.5);
+    assert_true(elem_load(F64, array_named(a, "F64")->data) == 1.5);
+    assert_true(elem_load(F32, array_named(a, "F32")->data) == 2.5);
+    assert_true(elem_load(F16, array_named(a, "F16")->data) == 1.5);
+    assert_true(elem_load(BF16, array_named(a, "BF16")->data) == 1.5);
     assert_int_equal(*(const int64_t *)array_named(a, "I64")->data, -2);
     assert_int_equal(*(const int16_t *)array_named(a, "I16")->data, -6);
     assert_int_equal(*(const uint8_t *)array_named(a, "BOOL")->data, 1);
@@ -194,7 +194,7 @@ static void check_written(Elem e, Elem back, int rank, const int64_t *dim, const
     size_t count, bytes;
     assert_true(array_size(r->at, &count, &bytes));
     if (e == BF16)
-        assert_true(element_get(F32, r->at->data, 0) == element_get(BF16, data, 0));
+        assert_true(elem_load(F32, r->at->data) == elem_load(BF16, data));
     else
         assert_memory_equal(r->at->data, data, bytes);
     unlink(path);
@@ -257,19 +257,19 @@ static bool is_nan(Elem e, uint16_t v) {
 static void check_halves(Elem e) {
     for (unsigned i = 0; i <= 0xFFFF; i++) {
         uint16_t v = (uint16_t)i, next = (uint16_t)(i + 1), back;
-        double d = element_get(e, &v, 0);
-        element_set(e, &back, 0, d);
+        double d = elem_load(e, &v);
+        elem_store(e, &back, d);
         if (is_nan(e, v)) {
             assert_true(isnan(d) && is_nan(e, back));
             continue;
         }
         assert_int_equal(back, v);
-        if (isinf(d) || (i & 0x7FFF) == 0x7FFF || isinf(element_get(e, &next, 0)))
+        if (isinf(d) || (i & 0x7FFF) == 0x7FFF || isinf(elem_load(e, &next)))
             continue;
-        double middle = (d + element_get(e, &next, 0)) / 2;
-        element_set(e, &back, 0, middle);
+        double middle = (d + elem_load(e, &next)) / 2;
+        elem_store(e, &back, middle);
         assert_int_equal(back, v & 1 ? next : v);
-        element_set(e, &back, 0, nextafter(middle, element_get(e, &next, 0)));
+        elem_store(e, &back, nextafter(middle, elem_load(e, &next)));
         assert_int_equal(back, next);
     }
 }
@@ -279,11 +279,11 @@ static void halves_are_exact(void **state) {
     check_halves(F16);
     check_halves(BF16);
     uint16_t v;
-    element_set(F16, &v, 0, 65519.99);
+    elem_store(F16, &v, 65519.99);
     assert_int_equal(v, 0x7BFF);
-    element_set(F16, &v, 0, 65520);
+    elem_store(F16, &v, 65520);
     assert_int_equal(v, 0x7C00);
-    element_set(F16, &v, 0, -1e-300);
+    elem_store(F16, &v, -1e-300);
     assert_int_equal(v, 0x8000);
 }
 

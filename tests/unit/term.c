@@ -163,10 +163,10 @@ static void integers_round_down_wrap_and_saturate(void **state) {
     assert_true(fn_eval(fn(FnFloorDiv), I32, (double[]){ -7, 2 }) == -4);
     assert_true(fn_eval(fn(FnMod), I32, (double[]){ -7, 2 }) == 1);
     assert_true(fn_eval(fn(FnFloorDiv), I64, (double[]){ -0x1p63, -1 }) == -0x1p63);
-    assert_true(fn_cast(U8, 300.7) == 255 && fn_cast(U8, -3) == 0 && fn_cast(I32, NAN) == 0 &&
-                fn_cast(I8, -1.9) == -1);
-    assert_true(fn_cast(F16, 65519.9) == 65504 && isinf(fn_cast(F16, 65520)) &&
-                fn_cast(BF16, 3.14159) == 3.140625);
+    assert_true(elem_cast(U8, 300.7) == 255 && elem_cast(U8, -3) == 0 && elem_cast(I32, NAN) == 0 &&
+                elem_cast(I8, -1.9) == -1);
+    assert_true(elem_cast(F16, 65519.9) == 65504 && isinf(elem_cast(F16, 65520)) &&
+                elem_cast(BF16, 3.14159) == 3.140625);
     assert_true(isnan(fn_eval(fn(FnMax), F32, (double[]){ 1, NAN })) &&
                 isnan(fn_eval(fn(FnMin), F32, (double[]){ NAN, 1 })));
 }
