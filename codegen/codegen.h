@@ -66,7 +66,7 @@ typedef enum Role { RoleIn, RoleOut, RoleInOut, RoleScratch, RoleValue } Role;
 
 /* One function of the output. Equal kernels (same loops, same shapes, whatever the names) are one. */
 typedef struct Kernel {
-    Name name;                          /* "conv_relu_1x16x32x32_k3x3x3": what it computes and its shapes */
+    Name name, long_name;               /* "conv_relu_16x32x32_k3x3x3": what it computes and its shapes; long: with all extents */
     VEC(const char *) heading;          /* the operator lines it fuses, one each, in order, no repeats */
     VEC(Tensor *) formal;               /* TFormal and TScratch, in order of parameters: inputs, numbers, states written,
                                            outputs, scratch */

@@ -353,10 +353,10 @@ static bool put_plain_division(Printer *p, const Term *t, int prec) {
 static void put_cast(Printer *p, const Term *t, int prec) {
     Elem from = computed_in(t->kid[0], NoElem), to = t->elem;
     Elem a = elem_storage(p->c, from), b = elem_storage(p->c, to);
-    if (a == b || t->kid[0]->elem == AnyInt || (t->kid[0]->elem == AnyFloat && elem_is_float(b))) {
+    bool written = t->kid[0]->kind == TNumber || t->kid[0]->kind == TSize;
+    if (a == b || (t->kid[0]->elem == AnyInt && written) || (t->kid[0]->elem == AnyFloat && elem_is_float(b))) {
         put(p, t->kid[0], to, prec);
-        if (a == b || t->kid[0]->kind == TNumber)
-            return;
+        return;
     }
     if (b == Bool) {
         open_paren(p, prec > PrecEqual);

@@ -329,7 +329,7 @@ Kernel *kernel_make(Ctx *c, const Origin *o, Tensor ***arg) {
     kernel_outer(c, k);
     k->flops = flops_of(c, k->body);
     k->bytes = bytes_of(c, k);
-    k->name = kernel_word(c, o->bunch);
     k->key = make_key(c, k);
+    kernel_word(c, k, o->bunch);
     return k;
 }

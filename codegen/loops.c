@@ -275,7 +275,8 @@ static void print_kernel_text(Ctx *c, const Kernel *k, FILE *to) {
     static const char *const role[] = { "in", "out", "inout", "scratch", "value" };
     fprintf(to, "kernel %s\n", k->name);
     for (int i = 0; i < k->heading.n; i++)
-        fprintf(to, "    # %s\n", k->heading.at[i]);
+        for (const char *line = k->heading.at[i]; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+            fprintf(to, "    # %.*s\n", (int)strcspn(line, "\n"), line);
     for (int i = 0; i < k->formal.n; i++)
         fprintf(to, "    %s %s: %s\n", role[kernel_role(k, i)], k->formal.at[i]->name,
                 type_text(c, &k->formal.at[i]->type));

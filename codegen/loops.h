@@ -63,7 +63,7 @@ bool    row_fits(Ctx *c, Loop *l);
 bool    jam(Ctx *c, Loop *l);                                 /* several turns of an outer loop side by side */
 
 /* naming.c */
-Name    kernel_word(Ctx *c, const Bunch *b);                  /* "conv_relu_1x16x32x32_k3x3x3" */
+void    kernel_word(Ctx *c, Kernel *k, const Bunch *b);        /* "conv_relu_16x32x32_k3x3x3" */
 const Node *main_node(Ctx *c, const Bunch *b);                /* its heaviest reduction, or its last node */
 void    kernel_names(Ctx *c, Code *code);                     /* once all kernels are known: no two alike */
 void    kernel_tidy_names(Ctx *c, Kernel *k);                 /* formals, locals, indices: unique and legal C */

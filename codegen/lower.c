@@ -46,7 +46,7 @@ static void find_readers(Lower *up) {
             term_accesses(n->body, note_reader, &r);
             for (int k = 0; k < n->ncond; k++)
                 term_accesses(n->cond[k], note_reader, &r);
-            for (int k = 0; n->at && k < n->naxis; k++)
+            for (int k = 0; n->at && k < n->out->type.rank; k++)
                 term_accesses(n->at[k], note_reader, &r);
         }
     }

@@ -45,8 +45,12 @@ const Node *main_node(Ctx *c, const Bunch *b) {
     return best ? best : b->node.at[b->node.n - 1];
 }
 
+/* A mere change of position: not what is looked up by data. */
 static bool is_view(const Node *n) {
-    return n->reduce == NoReduce && n->body->kind == TLoad;
+    if (n->reduce != NoReduce || n->body->kind != TLoad) return false;
+    for (int i = 0; i < n->body->n; i++)
+        if (term_reads(n->body->kid[i])) return false;
+    return true;
 }
 
 enum { MostWords = 4 };
@@ -87,36 +91,130 @@ static void add_dim(Ctx *c, Text *t, const char *before, Dim d) {
     text_add(c, t, "%s%s", before, word.n ? word.s : "0");
 }
 
-Name kernel_word(Ctx *c, const Bunch *b) {
+/* ---- an operand beside the reduction: what a residual connection adds */
+
+static bool reads_formal(const Term *t, const Tensor *f) {
+    if (!t) return false;
+    if (t->kind == TLoad && t->from == f) return true;
+    for (int i = 0; i < t->n; i++)
+        if (reads_formal(t->kid[i], f)) return true;
+    return false;
+}
+
+static bool is_operand(const Term *t, const Tensor *f) {
+    if (t->kind == TLoad) return t->from == f;
+    return t->kind == TApply && t->fn->id == FnWhere && (is_operand(t->kid[1], f) || is_operand(t->kid[2], f));
+}
+
+/* The sum or product of which f is an operand, as a word; NULL: none. */
+static const char *joins(const Term *t, const Tensor *f) {
+    if (!t || t->kind != TApply) return NULL;
+    const char *word = t->fn->id == FnAdd ? "add" : t->fn->id == FnSub ? "sub" : t->fn->id == FnMul ? "mul" : NULL;
+    for (int i = 0; i < t->n && word; i++)
+        if (is_operand(t->kid[i], f)) return word;
+    for (int i = 0; i < t->n; i++) {
+        word = joins(t->kid[i], f);
+        if (word) return word;
+    }
+    return NULL;
+}
+
+static const char *joined_word(const Loop *l, const Tensor *f, bool *reduced) {
+    const char *word = NULL;
+    if (l->kind == LAccum && reads_formal(l->value, f)) *reduced = true;
+    else if (l->kind == LStore || l->kind == LLet) word = joins(l->value, f);
+    for (int i = 0; i < l->n; i++) {
+        const char *inside = joined_word(l->kid[i], f, reduced);
+        word = word ? word : inside;
+    }
+    return word;
+}
+
+/* conv, relu with another feature map added between: conv, add, relu. */
+static void add_joined(Ctx *c, Words *w, const Kernel *k, const Bunch *b) {
+    if (main_node(c, b)->reduce == NoReduce || w->n == 0) return;
+    for (int i = 0; i < k->formal.n && w->n < MostWords; i++) {
+        bool reduced = false;
+        if (k->role.at[i] != RoleIn || k->formal.at[i]->type.rank < 2) continue;
+        const char *word = joined_word(k->body, k->formal.at[i], &reduced);
+        if (!word || reduced) continue;
+        Name n = name(c, "%s", word);
+        bool known = false;
+        for (int m = 0; m < w->n; m++)
+            known |= w->at[m] == n;
+        if (known) continue;
+        for (int m = w->n++; m > 1; m--)
+            w->at[m] = w->at[m - 1];
+        w->at[1] = n;
+    }
+}
+
+/* ---- the name */
+
+enum { LongestName = 48 };
+
+/* 16x32x32; leading sizes of 1 only with `all`. */
+static char *extents(Ctx *c, const Dim *size, int n, bool all) {
+    Text t = {0};
+    text_add(c, &t, "%s", "");
+    for (int i = 0; i < n; i++)
+        if (all || t.n || !dim_is(size[i], 1)) add_dim(c, &t, t.n ? "x" : "", size[i]);
+    if (!t.n) text_add(c, &t, "1");
+    return t.s;
+}
+
+static char *base_word(Ctx *c, const Kernel *k, const Bunch *b, bool all) {
     Words w = words_of(c, b);
     const Node *last = b->node.at[b->node.n - 1], *heavy = main_node(c, b);
+    Dim size[MaxRank];
     Text t = {0};
+    add_joined(c, &w, k, b);
     for (int i = 0; i < w.n; i++)
         text_add(c, &t, "%s%s", i ? "_" : "", w.at[i]);
     for (int i = 0; i < last->naxis; i++) {
-        Dim size = dim(c, 1);
-        for (int k = 0; k < last->axis[i].n; k++)
-            size = dim_mul(c, size, last->axis[i].index[k]->size);
-        add_dim(c, &t, i ? "x" : "_", size);
+        size[i] = dim(c, 1);
+        for (int m = 0; m < last->axis[i].n; m++)
+            size[i] = dim_mul(c, size[i], last->axis[i].index[m]->size);
     }
+    text_add(c, &t, "_%s", extents(c, size, last->naxis, all));
     for (int i = 0; i < heavy->nbind; i++)
         add_dim(c, &t, i ? "x" : "_k", heavy->bind[i]->size);
-    if (!last->naxis && !heavy->nbind) text_add(c, &t, "_scalar");         // `exp` alone is libm's
-    return name(c, "%s", t.s);
+    return t.s;
 }
 
-/* The shapes of the inputs: of the first, or of all. */
-static Name with_inputs(Ctx *c, const Kernel *k, Name word, bool all) {
-    Text t = {0};
-    text_add(c, &t, "%s%s", word, all ? "_and" : "_from");
-    for (int i = 0, seen = 0; i < k->formal.n && (all || !seen); i++) {        // the first, or the others
+/* 16 bits of the key: the last resort. */
+static unsigned hash_of(const Kernel *k) {
+    uint32_t h = 0x811c9dc5u;
+    for (const char *s = k->key; *s; s++)
+        h = (h ^ (unsigned char)*s) * 0x01000193u;
+    return (h ^ h >> 16) & 0xffff;
+}
+
+static Name hashed(Ctx *c, const Kernel *k, const char *word) {
+    int n = (int)strlen(word);
+    if (n > LongestName - 5) n = LongestName - 5;
+    while (n > 1 && word[n - 1] == '_') n--;
+    return name(c, "%.*s_%04x", n, word, hash_of(k));
+}
+
+/* needs: a kernel with its key. gives: its name, and the one it gets where that is another's as well. */
+void kernel_word(Ctx *c, Kernel *k, const Bunch *b) {
+    k->name = name(c, "%s", base_word(c, k, b, false));
+    k->long_name = name(c, "%s", base_word(c, k, b, true));
+    if (strlen(k->name) > LongestName) k->name = hashed(c, k, k->name);
+    if (strlen(k->long_name) > LongestName) k->long_name = k->name;
+}
+
+/* The extents of its input number i, and its element where that is not the usual one. */
+static char *input_word(Ctx *c, const Kernel *k, int number) {
+    for (int i = 0, seen = 0; i < k->formal.n; i++) {
         const Type *type = &k->formal.at[i]->type;
-        if (k->role.at[i] != RoleIn || !type->rank || (seen++ == 0 && all)) continue;
-        for (int d = 0; d < type->rank; d++)
-            add_dim(c, &t, d ? "x" : "_", type->dim[d]);
-        if (elem_storage(c, type->elem) != F32) text_add(c, &t, "_%s", elem_name(elem_storage(c, type->elem)));
+        if (k->role.at[i] != RoleIn || !type->rank || seen++ != number) continue;
+        Elem e = elem_storage(c, type->elem);
+        char *size = extents(c, type->dim, type->rank, false);
+        return e == F32 ? size : format(c, "%s_%s", size, elem_name(e));
     }
-    return name(c, "%s", t.s);
+    return "";
 }
 
 static void add_words(Ctx *c, Text *text, Map *seen, const Term *t) {
@@ -136,13 +234,18 @@ static void add_calls(Ctx *c, Text *text, Map *seen, const Loop *l) {
         add_calls(c, text, seen, l->kid[i]);
 }
 
-/* What tells cos and sin of the same shape apart. */
-static Name with_calls(Ctx *c, const Kernel *k) {
+/* What may tell kernels of one name apart, tried in this order: all extents of the result, the functions called,
+ * each input. */
+enum { TellExtents, TellCalls, TellInput, MostInputs = 6 };
+
+static const char *told(Ctx *c, const Kernel *k, int by) {
     Text t = {0};
     Map seen = {0};
-    text_add(c, &t, "%s", k->name);
+    if (by == TellExtents) return k->long_name;
+    if (by >= TellInput) return input_word(c, k, by - TellInput);
+    text_add(c, &t, "%s", "");
     add_calls(c, &t, &seen, k->body);
-    return name(c, "%s", t.s);
+    return t.s;
 }
 
 static bool is_shared(const Code *code, int i, const Name *names) {
@@ -151,33 +254,47 @@ static bool is_shared(const Code *code, int i, const Name *names) {
     return false;
 }
 
-static Name lettered(Ctx *c, Name word, int n) {
-    Text t = {0};
-    for (int rest = n; rest > 0; rest = (rest - 1) / 26)
-        text_add(c, &t, "%c", 'a' + (rest - 1) % 26);
-    return n ? name(c, "%s_%s", word, t.s) : word;
+/* Is kernel i, by this, alone among those of its name? */
+static bool tells(Ctx *c, const Code *code, const Name *names, int i, int by) {
+    const char *mine = told(c, code->kernel.at[i], by);
+    for (int k = 0; k < code->kernel.n; k++)
+        if (k != i && names[k] == names[i] && !strcmp(told(c, code->kernel.at[k], by), mine)) return false;
+    return true;
 }
 
+static Name told_apart(Ctx *c, const Code *code, const Name *names, int i) {
+    const Kernel *k = code->kernel.at[i];
+    for (int by = 0; by < TellInput + MostInputs; by++) {
+        if (!tells(c, code, names, i, by)) continue;
+        const char *word = told(c, k, by);
+        Name n = by == TellExtents ? name(c, "%s", word)
+                 : by == TellCalls || !*word ? name(c, "%s%s", names[i], word) : name(c, "%s_from_%s", names[i], word);
+        if (strlen(n) <= LongestName) return n;
+    }
+    return names[i];
+}
+
+/* Same names are told apart by what differs, or else by a few digits of the key: never by a count, which an edit
+ * elsewhere would move. */
 void kernel_names(Ctx *c, Code *code) {
     int n = code->kernel.n;
-    Name *names = NEWN(c, Name, n + 1), *more = NEWN(c, Name, n + 1);
+    Name *names = NEWN(c, Name, n + 1), *apart = NEWN(c, Name, n + 1);
     for (int i = 0; i < n; i++)
         names[i] = code->kernel.at[i]->name;
-    for (int pass = 0; pass < 3; pass++) {
-        for (int i = 0; i < n; i++) {
-            const Kernel *k = code->kernel.at[i];
-            bool shared = is_shared(code, i, names);
-            more[i] = !shared ? names[i] : pass == 0 ? with_calls(c, k) : with_inputs(c, k, names[i], pass == 2);
-        }
-        memcpy(names, more, sizeof *names * (size_t)n);
+    for (int round = 0; round < 3; round++) {           // those that stand apart leave the others fewer
+        for (int i = 0; i < n; i++)
+            apart[i] = is_shared(code, i, names) ? told_apart(c, code, names, i) : names[i];
+        memcpy(names, apart, sizeof *names * (size_t)n);
     }
+    for (int i = 0; i < n; i++)
+        apart[i] = is_shared(code, i, names) ? hashed(c, code->kernel.at[i], names[i]) : names[i];
     Map used = {0};
     for (int i = 0; i < n; i++) {
-        int letter = 0;
-        while (map_get(&used, lettered(c, names[i], letter)))
-            letter++;
-        code->kernel.at[i]->name = lettered(c, names[i], letter);
-        map_put(c, &used, code->kernel.at[i]->name, code);
+        Name free = apart[i];
+        for (int more = 2; map_get(&used, free); more++)       // two keys with one hash
+            free = name(c, "%s_%d", apart[i], more);
+        code->kernel.at[i]->name = free;
+        map_put(c, &used, free, code);
     }
 }
 

@@ -351,8 +351,9 @@ void nest(Ctx *c, const Node *n, const Outer *o, Loop *in) {
     bool reduces = n->reduce != NoReduce;
     Loop *inner = open_loops(&m, in, rest, nrest, n->cond, reduces ? 0 : n->ncond);
     Term *value = reduces ? reduced(&m, n, inner) : in_kernel(&m, n->body);
-    Term **at = NEWN(c, Term *, n->naxis);
-    for (int i = 0; i < n->naxis; i++)
+    int nat = n->at ? n->out->type.rank : n->naxis;     // a part of a state may have fewer axes than it
+    Term **at = NEWN(c, Term *, nat);
+    for (int i = 0; i < nat; i++)
         at[i] = n->at ? in_kernel(&m, n->at[i]) : mixed_radix(&m, n->axis[i].index, n->axis[i].n);
-    loop_add(c, inner, loop_store(c, n->out, at, n->naxis, value));
+    loop_add(c, inner, loop_store(c, n->out, at, nat, value));
 }

@@ -11,9 +11,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { MaxParts = 16 };
-typedef struct Part { Term *term; Dim coef; } Part;
-typedef struct Linear { Part part[MaxParts]; int n; Dim base; } Linear;
+enum { MostParts = 16 };
+typedef struct SumPart { Term *term; Dim coef; } SumPart;
+typedef struct Parts { SumPart part[MostParts]; int n; Dim base; } Parts;
 
 static bool wide(Elem e) {
     return e == I32 || e == I64 || e == AnyInt;
@@ -23,7 +23,7 @@ static bool is_fn(const Term *t, FnId f) {
     return t->kind == TApply && t->fn->id == f;
 }
 
-static bool constant(Ctx *c, const Term *t, Dim *d) {
+static bool constant_of(Ctx *c, const Term *t, Dim *d) {
     if (t->kind == TSize) {
         *d = t->size;
         return true;
@@ -36,45 +36,45 @@ static bool constant(Ctx *c, const Term *t, Dim *d) {
 
 /* ---- sums */
 
-static bool part_add(Ctx *c, Term *t, Dim by, Linear *l) {
+static bool part_add(Ctx *c, Term *t, Dim by, Parts *l) {
     int i = 0;
     while (i < l->n && l->part[i].term != t)
         i++;
-    if (i == MaxParts)
+    if (i == MostParts)
         return false;
     Dim sum = i < l->n ? dim_add(c, l->part[i].coef, by) : by;
-    l->part[i] = (Part){ t, sum };
+    l->part[i] = (SumPart){ t, sum };
     if (i == l->n)
         l->n++;
     if (dim_is(sum, 0))
-        memmove(&l->part[i], &l->part[i + 1], sizeof(Part) * (size_t)(--l->n - i));
+        memmove(&l->part[i], &l->part[i + 1], sizeof(SumPart) * (size_t)(--l->n - i));
     return true;
 }
 
-static bool linear_add(Ctx *c, Term *t, Dim by, Linear *l) {
+static bool parts_add(Ctx *c, Term *t, Dim by, Parts *l) {
     Dim d;
-    if (constant(c, t, &d)) {
+    if (constant_of(c, t, &d)) {
         l->base = dim_add(c, l->base, dim_mul(c, d, by));
         return true;
     }
     if (t->kind != TApply || !wide(t->elem))
         return part_add(c, t, by, l);
     switch (t->fn->id) {
-    case FnAdd: return linear_add(c, t->kid[0], by, l) && linear_add(c, t->kid[1], by, l);
-    case FnSub: return linear_add(c, t->kid[0], by, l) && linear_add(c, t->kid[1], dim_sub(c, dim(c, 0), by), l);
-    case FnNeg: return linear_add(c, t->kid[0], dim_sub(c, dim(c, 0), by), l);
+    case FnAdd: return parts_add(c, t->kid[0], by, l) && parts_add(c, t->kid[1], by, l);
+    case FnSub: return parts_add(c, t->kid[0], by, l) && parts_add(c, t->kid[1], dim_sub(c, dim(c, 0), by), l);
+    case FnNeg: return parts_add(c, t->kid[0], dim_sub(c, dim(c, 0), by), l);
     case FnMul:
-        if (constant(c, t->kid[1], &d))
-            return linear_add(c, t->kid[0], dim_mul(c, by, d), l);
-        if (constant(c, t->kid[0], &d))
-            return linear_add(c, t->kid[1], dim_mul(c, by, d), l);
+        if (constant_of(c, t->kid[1], &d))
+            return parts_add(c, t->kid[0], dim_mul(c, by, d), l);
+        if (constant_of(c, t->kid[0], &d))
+            return parts_add(c, t->kid[1], dim_mul(c, by, d), l);
         break;
     default: break;
     }
     return part_add(c, t, by, l);
 }
 
-static int part_of(const Linear *l, FnId f, const Term *x, const Term *d) {
+static int part_of(const Parts *l, FnId f, const Term *x, const Term *d) {
     for (int i = 0; i < l->n; i++) {
         const Term *t = l->part[i].term;
         if (is_fn(t, f) && t->kid[0] == x && t->kid[1] == d)
@@ -84,11 +84,11 @@ static int part_of(const Linear *l, FnId f, const Term *x, const Term *d) {
 }
 
 /* k * (x // k) + x % k is x. */
-static bool join_mods(Ctx *c, Linear *l) {
+static bool join_mods(Ctx *c, Parts *l) {
     for (int i = 0; i < l->n; i++) {
         Term *mod = l->part[i].term;
         Dim k, coef = l->part[i].coef;
-        if (!is_fn(mod, FnMod) || !constant(c, mod->kid[1], &k))
+        if (!is_fn(mod, FnMod) || !constant_of(c, mod->kid[1], &k))
             continue;
         int q = part_of(l, FnFloorDiv, mod->kid[0], mod->kid[1]);
         if (q < 0 || l->part[q].coef != dim_mul(c, coef, k))
@@ -96,17 +96,17 @@ static bool join_mods(Ctx *c, Linear *l) {
         Dim minus = dim_sub(c, dim(c, 0), coef);
         if (!part_add(c, l->part[q].term, dim_mul(c, minus, k), l) || !part_add(c, mod, minus, l))
             return false;
-        return linear_add(c, mod->kid[0], coef, l) && join_mods(c, l);
+        return parts_add(c, mod->kid[0], coef, l) && join_mods(c, l);
     }
     return true;
 }
 
-static bool linear(Ctx *c, Term *t, Linear *l) {
-    *l = (Linear){ .base = dim(c, 0) };
-    return linear_add(c, t, dim(c, 1), l) && join_mods(c, l);
+static bool parts_of(Ctx *c, Term *t, Parts *l) {
+    *l = (Parts){ .base = dim(c, 0) };
+    return parts_add(c, t, dim(c, 1), l) && join_mods(c, l);
 }
 
-static bool minus(Dim d) {
+static bool reads_minus(Dim d) {
     return d->n && d->term[0].coef < 0;
 } /* reads as a negative number */
 
@@ -115,46 +115,46 @@ static Term *typed_size(Ctx *c, Elem e, Dim d) {
     return dim_number(d, &n) ? term_number(c, e, (double)n) : term_size(c, d);
 }
 
-static Term *plain(Ctx *c, FnId f, Elem e, Term *a, Term *b) {
+static Term *apply_plain(Ctx *c, FnId f, Elem e, Term *a, Term *b) {
     return term_plain(c, fn(f), e, (Term *[]){ a, b });
 }
 
-static Term *scaled(Ctx *c, Elem e, Term *t, Dim by) {
+static Term *times_size(Ctx *c, Elem e, Term *t, Dim by) {
     return dim_is(by, 1)    ? t
            : dim_is(by, -1) ? term_plain(c, fn(FnNeg), e, &t)
-                            : plain(c, FnMul, e, t, typed_size(c, e, by));
+                            : apply_plain(c, FnMul, e, t, typed_size(c, e, by));
 }
 
 /* The sum as a term. It begins with the first part that is not subtracted. */
-static Term *written(Ctx *c, Elem e, const Linear *l) {
+static Term *parts_written(Ctx *c, Elem e, const Parts *l) {
     int head = 0;
     Dim zero = dim(c, 0);
-    while (head < l->n && minus(l->part[head].coef))
+    while (head < l->n && reads_minus(l->part[head].coef))
         head++;
-    bool base_first = head == l->n && (l->n == 0 || (l->base->n && !minus(l->base)));
+    bool base_first = head == l->n && (l->n == 0 || (l->base->n && !reads_minus(l->base)));
     if (head == l->n)
         head = 0;
     Term *t = base_first ? typed_size(c, e, l->base)
-                         : scaled(c, e, l->part[head].term, l->part[head].coef);
+                         : times_size(c, e, l->part[head].term, l->part[head].coef);
     for (int i = 0; i < l->n; i++) {
         if (i == head && !base_first)
             continue;
         Dim by = l->part[i].coef;
-        bool less = minus(by);
-        t = plain(c, less ? FnSub : FnAdd, e, t,
-                  scaled(c, e, l->part[i].term, less ? dim_sub(c, zero, by) : by));
+        bool less = reads_minus(by);
+        t = apply_plain(c, less ? FnSub : FnAdd, e, t,
+                        times_size(c, e, l->part[i].term, less ? dim_sub(c, zero, by) : by));
     }
     if (base_first || !l->base->n)
         return t;
-    bool less = minus(l->base);
-    return plain(c, less ? FnSub : FnAdd, e, t,
-                 typed_size(c, e, less ? dim_sub(c, zero, l->base) : l->base));
+    bool less = reads_minus(l->base);
+    return apply_plain(c, less ? FnSub : FnAdd, e, t,
+                       typed_size(c, e, less ? dim_sub(c, zero, l->base) : l->base));
 }
 
 bool term_affine(Ctx *c, const Term *t, Affine *a) {
-    Linear l;
+    Parts l;
     *a = (Affine){ .base = dim(c, 0) };
-    if (!linear(c, (Term *)(uintptr_t)t, &l) || l.n > MaxRank * 2)
+    if (!parts_of(c, (Term *)(uintptr_t)t, &l) || l.n > MaxRank * 2)
         return false;
     for (int i = 0; i < l.n; i++) {
         int64_t coef;
@@ -189,7 +189,7 @@ static Ends type_ends(Ctx *c, Elem e) {
                    small ? dim(c, type_end(e, true)) : NULL };
 }
 
-static bool fits(Ctx *c, Dim d, Elem e) {
+static bool fits_elem(Ctx *c, Dim d, Elem e) {
     int64_t lo, hi;
     dim_bounds(c, d, &lo, &hi);
     return lo >= type_end(e, false) && hi <= type_end(e, true);
@@ -209,7 +209,7 @@ static bool large(Dim d) {
 
 static Ends ends(Ctx *c, Term *t);
 
-static Ends sum_ends(Ctx *c, const Linear *l) {
+static Ends sum_ends(Ctx *c, const Parts *l) {
     Ends sum = { l->base, l->base };
     for (int i = 0; i < l->n; i++) {
         Ends x = ends(c, l->part[i].term);
@@ -234,7 +234,7 @@ static Ends product_ends(Ctx *c, Ends a, Ends b) {
 
 static Ends quotient_ends(Ctx *c, Ends a, Term *by) {
     Dim k;
-    if (constant(c, by, &k) && never_minus(c, k) && !dim_is(k, 0))
+    if (constant_of(c, by, &k) && never_minus(c, k) && !dim_is(k, 0))
         return (Ends){ a.lo ? dim_floordiv(c, a.lo, k) : NULL,
                        a.hi ? dim_floordiv(c, a.hi, k) : NULL };
     Ends b = ends(c, by);
@@ -261,14 +261,14 @@ static Ends join_ends(Ctx *c, FnId f, Ends a, Ends b) {
 }
 
 static Ends apply_ends(Ctx *c, Term *t) {
-    Linear l;
+    Parts l;
     Term *a = t->kid[0], *b = t->n > 1 ? t->kid[1] : NULL;
     switch (t->fn->id) {
     case FnAdd:
     case FnSub:
-    case FnNeg: return wide(t->elem) && linear(c, t, &l) ? sum_ends(c, &l) : (Ends){ NULL, NULL };
+    case FnNeg: return wide(t->elem) && parts_of(c, t, &l) ? sum_ends(c, &l) : (Ends){ NULL, NULL };
     case FnMul:
-        if (wide(t->elem) && linear(c, t, &l) && !(l.n == 1 && l.part[0].term == t))
+        if (wide(t->elem) && parts_of(c, t, &l) && !(l.n == 1 && l.part[0].term == t))
             return sum_ends(c, &l);
         return product_ends(c, ends(c, a), ends(c, b));
     case FnFloorDiv: return quotient_ends(c, ends(c, a), b);
@@ -287,7 +287,7 @@ static Ends apply_ends(Ctx *c, Term *t) {
 static Ends ends(Ctx *c, Term *t) {
     Dim d;
     Ends all = type_ends(c, t->elem);
-    if (constant(c, t, &d))
+    if (constant_of(c, t, &d))
         return (Ends){ d, d };
     if (t->kind == TIndex) {
         int64_t n;
@@ -297,8 +297,8 @@ static Ends ends(Ctx *c, Term *t) {
     if (t->kind != TApply || !elem_is_int(t->elem))
         return all;
     Ends r = apply_ends(c, t);
-    bool wraps =
-        term_reads(t) && !((!r.lo || fits(c, r.lo, t->elem)) && (!r.hi || fits(c, r.hi, t->elem)));
+    bool wraps = term_reads(t) && !((!r.lo || fits_elem(c, r.lo, t->elem)) &&
+                                    (!r.hi || fits_elem(c, r.hi, t->elem)));
     bool sum = t->fn->id == FnAdd || t->fn->id == FnSub || t->fn->id == FnMul || t->fn->id == FnNeg;
     if (sum && term_reads(t) && (!r.lo || !r.hi))
         wraps = true;
@@ -333,24 +333,24 @@ bool term_inside(Ctx *c, const Term *t, Dim size) {
 /* ---- division */
 
 /* a = q * k + r: what k divides goes to q, and of a plain number what is a multiple. */
-static void split(Ctx *c, const Linear *a, Dim k, Linear *q, Linear *r) {
-    *q = *r = (Linear){ .n = 0 };
+static void split_parts(Ctx *c, const Parts *a, Dim k, Parts *q, Parts *r) {
+    *q = *r = (Parts){ .n = 0 };
     dim_split(c, a->base, k, &q->base, &r->base);
     for (int i = 0; i < a->n; i++) {
         Dim by;
         bool whole = dim_exact(c, a->part[i].coef, k, &by);
-        Linear *to = whole ? q : r;
-        to->part[to->n++] = (Part){ a->part[i].term, whole ? by : a->part[i].coef };
+        Parts *to = whole ? q : r;
+        to->part[to->n++] = (SumPart){ a->part[i].term, whole ? by : a->part[i].coef };
     }
 }
 
 /* 0 <= r < k? */
-static bool rest_inside(Ctx *c, const Linear *r, Dim k) {
+static bool rest_inside(Ctx *c, const Parts *r, Dim k) {
     Ends e = sum_ends(c, r);
     return e.lo && e.hi && never_minus(c, e.lo) && dim_less(c, e.hi, k) == 1;
 }
 
-static int64_t common_factor(const Linear *r, int64_t k) {
+static int64_t parts_factor(const Parts *r, int64_t k) {
     for (int i = 0; i < r->n; i++) {
         int64_t a = 1;
         dim_number(r->part[i].coef, &a);
@@ -363,8 +363,8 @@ static int64_t common_factor(const Linear *r, int64_t k) {
     return k < 0 ? -k : k;
 }
 
-static Linear shrunk(Ctx *c, const Linear *r, int64_t g) {
-    Linear s = *r;
+static Parts shrunk(Ctx *c, const Parts *r, int64_t g) {
+    Parts s = *r;
     Dim by = dim(c, g);
     s.base = dim_floordiv(c, r->base, by);
     for (int i = 0; i < s.n; i++)
@@ -372,21 +372,21 @@ static Linear shrunk(Ctx *c, const Linear *r, int64_t g) {
     return s;
 }
 
-static Linear single(Ctx *c, Term *t) {
-    return (Linear){ .part = { { t, dim(c, 1) } }, .n = 1, .base = dim(c, 0) };
+static Parts single(Ctx *c, Term *t) {
+    return (Parts){ .part = { { t, dim(c, 1) } }, .n = 1, .base = dim(c, 0) };
 }
 
 /* q + by * t */
-static Term *sum_with(Ctx *c, Elem e, Linear q, Term *t, Dim by, Dim base) {
+static Term *sum_with(Ctx *c, Elem e, Parts q, Term *t, Dim by, Dim base) {
     q.base = dim_add(c, q.base, base);
-    return linear_add(c, t, by, &q) ? written(c, e, &q) : NULL;
+    return parts_add(c, t, by, &q) ? parts_written(c, e, &q) : NULL;
 }
 
 /* (x // a) // k is x // (a k), and x % a inside % k is x where k divides a. */
 static Term *nested(Ctx *c, FnId f, Elem e, Term *x, int64_t k) {
     Dim d;
     int64_t a;
-    if (!is_fn(x, f) || !constant(c, x->kid[1], &d) || !dim_number(d, &a) || a < 1)
+    if (!is_fn(x, f) || !constant_of(c, x->kid[1], &d) || !dim_number(d, &a) || a < 1)
         return NULL;
     if (f == FnFloorDiv && a < INT32_MAX / k)
         return term_apply2(c, f, e, x->kid[0], term_number(c, e, (double)(a * k)));
@@ -394,38 +394,38 @@ static Term *nested(Ctx *c, FnId f, Elem e, Term *x, int64_t k) {
                                     : NULL;
 }
 
-static Term *divided(Ctx *c, FnId f, Elem e, Term *x, Term *by) {
-    Linear a, q, r;
+static Term *quotient_or_rest(Ctx *c, FnId f, Elem e, Term *x, Term *by) {
+    Parts a, q, r;
     Dim d, zero = dim(c, 0), one = dim(c, 1);
     int64_t k = 0, n;
     bool div = f == FnFloorDiv;
-    if (!constant(c, by, &d) || dim_is(d, 0) || !never_minus(c, d))
+    if (!constant_of(c, by, &d) || dim_is(d, 0) || !never_minus(c, d))
         return NULL;
     if (dim_is(d, 1))
         return div ? x : term_number(c, e, 0.0);
     if (term_reads(x))
         a = single(c, x);
-    else if (!linear(c, x, &a))
+    else if (!parts_of(c, x, &a))
         return NULL;
     if (a.n == 0)
         return typed_size(c, e, div ? dim_floordiv(c, a.base, d) : dim_mod(c, a.base, d));
-    split(c, &a, d, &q, &r);
+    split_parts(c, &a, d, &q, &r);
     if (rest_inside(c, &r, d))
-        return written(c, e, div ? &q : &r);
+        return parts_written(c, e, div ? &q : &r);
     if (!dim_number(d, &k))
         return NULL;
     Term *t = r.n == 1 && !r.base->n && dim_is(r.part[0].coef, 1)
                   ? nested(c, f, e, r.part[0].term, k)
                   : NULL;
     if (t)
-        return sum_with(c, e, div ? q : (Linear){ .base = zero }, t, one, zero);
-    int64_t g = dim_number(r.base, &n) ? common_factor(&r, k) : 1;
+        return sum_with(c, e, div ? q : (Parts){ .base = zero }, t, one, zero);
+    int64_t g = dim_number(r.base, &n) ? parts_factor(&r, k) : 1;
     if (g == 1 && q.n == 0 && !q.base->n)
         return NULL;
-    Linear s = shrunk(c, &r, g);
-    Term *rest = term_apply2(c, f, e, written(c, e, &s), term_number(c, e, (double)(k / g)));
+    Parts s = shrunk(c, &r, g);
+    Term *rest = term_apply2(c, f, e, parts_written(c, e, &s), term_number(c, e, (double)(k / g)));
     return div ? sum_with(c, e, q, rest, one, zero)
-               : sum_with(c, e, (Linear){ .base = zero }, rest, dim(c, g),
+               : sum_with(c, e, (Parts){ .base = zero }, rest, dim(c, g),
                           dim_mod(c, r.base, dim(c, g)));
 }
 
@@ -433,10 +433,10 @@ static Term *divided(Ctx *c, FnId f, Elem e, Term *x, Term *by) {
 
 /* The interval of a - b; sums are subtracted as such where nothing in them can wrap. */
 static Ends difference(Ctx *c, Term *a, Term *b) {
-    Linear l = { .base = dim(c, 0) };
+    Parts l = { .base = dim(c, 0) };
     Dim minus_1 = dim(c, -1);
-    if (!term_reads(a) && !term_reads(b) && linear_add(c, a, dim(c, 1), &l) &&
-        linear_add(c, b, minus_1, &l) && join_mods(c, &l))
+    if (!term_reads(a) && !term_reads(b) && parts_add(c, a, dim(c, 1), &l) &&
+        parts_add(c, b, minus_1, &l) && join_mods(c, &l))
         return sum_ends(c, &l);
     Ends x = ends(c, a), y = ends(c, b);
     return (Ends){ x.lo && y.hi ? dim_sub(c, x.lo, y.hi) : NULL,
@@ -466,9 +466,9 @@ static Term *compared(Ctx *c, FnId f, Term *a, Term *b) {
     return known < 0 ? NULL : term_number(c, Bool, known);
 }
 
-static Term *chosen(Ctx *c, bool max, Elem e, Term *a, Term *b) {
+static Term *decided(Ctx *c, bool max, Elem e, Term *a, Term *b) {
     Dim x, y;
-    if (constant(c, a, &x) && constant(c, b, &y))
+    if (constant_of(c, a, &x) && constant_of(c, b, &y))
         return typed_size(c, e, max ? dim_max(c, x, y) : dim_min(c, x, y));
     Term *less = compared(c, FnLe, a, b);
     if (!less)
@@ -486,7 +486,7 @@ static bool number_is(const Term *t, double v) {
 }
 
 /* Of any integer type, and of what may have too many parts. */
-static Term *narrow(Ctx *c, FnId f, Elem e, Term **arg) {
+static Term *narrow_integer(Ctx *c, FnId f, Elem e, Term **arg) {
     Term *a = arg[0], *b = arg[1];
     switch (f) {
     case FnAdd: return number_is(b, 0) ? a : number_is(a, 0) ? b : NULL;
@@ -509,19 +509,19 @@ static Term *power(Ctx *c, Elem e, Term *a, Term *n) {
 }
 
 Term *term_integer(Ctx *c, const Fn *f, Elem e, Term **arg) {
-    Linear l;
+    Parts l;
     switch (f->id) {
     case FnAdd:
     case FnSub:
     case FnMul:
     case FnNeg:
         if (wide(e))
-            return linear(c, term_plain(c, f, e, arg), &l) ? written(c, e, &l) : NULL;
-        return f->id == FnNeg ? NULL : narrow(c, f->id, e, arg);
+            return parts_of(c, term_plain(c, f, e, arg), &l) ? parts_written(c, e, &l) : NULL;
+        return f->id == FnNeg ? NULL : narrow_integer(c, f->id, e, arg);
     case FnFloorDiv:
-    case FnMod: return divided(c, f->id, e, arg[0], arg[1]);
+    case FnMod: return quotient_or_rest(c, f->id, e, arg[0], arg[1]);
     case FnMax:
-    case FnMin: return arg[0] == arg[1] ? arg[0] : chosen(c, f->id == FnMax, e, arg[0], arg[1]);
+    case FnMin: return arg[0] == arg[1] ? arg[0] : decided(c, f->id == FnMax, e, arg[0], arg[1]);
     case FnEq:
     case FnNe:
     case FnLt:

@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-typedef struct Checker {
+typedef struct GraphChecker {
     Ctx *c;
     const Program *program;
     const Graph *graph;
@@ -17,9 +17,9 @@ typedef struct Checker {
     Map running;                        /* indices of the node */
     Map seen;                           /* its terms */
     bool empty;                         /* one of its loops never runs: nothing is read */
-} Checker;
+} GraphChecker;
 
-static void expect(const Checker *k, bool holds, const char *fmt, ...) {
+static void expect(const GraphChecker *k, bool holds, const char *fmt, ...) {
     if (holds)
         return;
     const Tensor *t = k->node ? k->node->out : NULL;
@@ -38,7 +38,7 @@ static void expect(const Checker *k, bool holds, const char *fmt, ...) {
     abort();
 }
 
-static const char *called(const Tensor *t) {
+static const char *tensor_label(const Tensor *t) {
     return t->path ? t->path : t->name ? t->name : "?";
 }
 
@@ -48,33 +48,33 @@ static bool same_kind(Elem a, Elem b) {
            (b == AnyFloat && elem_is_float(a));
 }
 
-static void check_term(Checker *k, const Term *t);
+static void check_node_term(GraphChecker *k, const Term *t);
 
-static void check_load(Checker *k, const Term *t) {
+static void check_load(GraphChecker *k, const Term *t) {
     const Tensor *x = t->from;
-    expect(k, t->n == x->type.rank, "%s has rank %d and is read at %d positions", called(x),
+    expect(k, t->n == x->type.rank, "%s has rank %d and is read at %d positions", tensor_label(x),
            x->type.rank, t->n);
-    expect(k, t->elem == x->type.elem, "%s is %s and read as %s", called(x),
+    expect(k, t->elem == x->type.elem, "%s is %s and read as %s", tensor_label(x),
            elem_name(x->type.elem), elem_name(t->elem));
     expect(k, x->kind == TParam || x->kind == TConst || map_get(&k->made, x),
-           "%s is read before it is made", called(x));
+           "%s is read before it is made", tensor_label(x));
     expect(k, !map_get(&k->gone, x), "this version of %s is read after it was overwritten",
-           called(x));
+           tensor_label(x));
     expect(k, !t->outside || same_kind(t->outside->elem, t->elem),
-           "%s: the value outside has another type", called(x));
+           "%s: the value outside has another type", tensor_label(x));
     for (int i = 0; i < t->n; i++) {
         Elem e = t->kid[i]->elem;
         int64_t lo, hi, dlo, dhi;
-        expect(k, elem_is_int(e), "position %d of %s is no integer", i, called(x));
+        expect(k, elem_is_int(e), "position %d of %s is no integer", i, tensor_label(x));
         if (t->outside || k->empty || !term_range(k->c, t->kid[i], &lo, &hi))
             continue;
         dim_bounds(k->c, x->type.dim[i], &dlo, &dhi);
         expect(k, hi >= 0 && (lo < dhi || dhi <= 0), "position %d of %s, %s, is always outside", i,
-               called(x), term_text(k->c, t->kid[i]));
+               tensor_label(x), term_text(k->c, t->kid[i]));
     }
 }
 
-static void check_apply(Checker *k, const Term *t) {
+static void check_apply(GraphChecker *k, const Term *t) {
     FnId f = t->fn->id;
     expect(k, t->n == t->fn->arity, "%s takes %d, has %d", t->fn->name, t->fn->arity, t->n);
     if (f == FnAnd || f == FnOr || f == FnNot)
@@ -91,7 +91,7 @@ static void check_apply(Checker *k, const Term *t) {
                elem_name(t->kid[i]->elem), elem_name(t->kid[i + 1]->elem));
 }
 
-static void check_term(Checker *k, const Term *t) {
+static void check_node_term(GraphChecker *k, const Term *t) {
     if (map_get(&k->seen, t))
         return;
     map_put(k->c, &k->seen, t, k);
@@ -99,22 +99,37 @@ static void check_term(Checker *k, const Term *t) {
     if (t->kind == TIndex)
         expect(k, map_get(&k->running, t->index), "index %s does not run here", t->index->name);
     for (int i = 0; i < t->n; i++)
-        check_term(k, t->kid[i]);
+        check_node_term(k, t->kid[i]);
     if (t->outside)
-        check_term(k, t->outside);
+        check_node_term(k, t->outside);
     if (t->kind == TLoad)
         check_load(k, t);
     if (t->kind == TApply)
         check_apply(k, t);
 }
 
-static void run_index(Checker *k, Index *i) {
+static void run_index(GraphChecker *k, Index *i) {
     expect(k, !map_get(&k->running, i), "index %s runs twice", i->name);
     map_put(k->c, &k->running, i, i);
     k->empty = k->empty || dim_less(k->c, dim(k->c, 0), i->size) != 1;
 }
 
-static void check_axes(Checker *k, const Node *n) {
+/* A size that varies is an argument of the entry. */
+static void check_symbol(Symbol *symbol, void *with) {
+    const GraphChecker *k = with;
+    bool found = !symbol->bounded;
+    for (int i = 0; i < k->graph->size.n && !found; i++)
+        found = k->graph->size.at[i] == symbol;
+    expect(k, found, "%s is no size of this entry", symbol->name);
+}
+
+static void check_type(GraphChecker *k, const Tensor *t) {
+    expect(k, t->type.elem != NoElem && t->type.rank <= MaxRank, "%s has no type", tensor_label(t));
+    for (int i = 0; i < t->type.rank; i++)
+        dim_symbols(t->type.dim[i], check_symbol, k);
+}
+
+static void check_axes(GraphChecker *k, const Node *n) {
     const Tensor *out = n->out;
     for (int a = 0; a < n->naxis; a++) {
         Dim size = dim(k->c, 1);
@@ -133,7 +148,7 @@ static void check_axes(Checker *k, const Node *n) {
     expect(k, !n->at || out->kind == TState, "only a state is written in part");
 }
 
-static void check_result(Checker *k, const Node *n) {
+static void check_result(GraphChecker *k, const Node *n) {
     Elem e = n->body->elem, to = n->out->type.elem;
     bool position = n->reduce == RArgMax || n->reduce == RArgMin;
     expect(k, position ? elem_is_int(to) : same_kind(e, to), "the body is %s and the result %s",
@@ -144,31 +159,52 @@ static void check_result(Checker *k, const Node *n) {
     expect(k, !map_get(&k->made, n->out), "its result was made before");
 }
 
-static void check_node(Checker *k, const Node *n) {
+static const Tensor *first_version(const Tensor *t) {
+    while (t->before)
+        t = t->before;
+    return t;
+}
+
+/* State is versions: each is of the type of the one before, and replaces what nothing replaced yet. */
+static void check_version(GraphChecker *k, const Node *n) {
+    const Tensor *out = n->out, *before = out->before;
+    expect(k, (out->kind == TState) == (before != NULL), "a new version, and only that, replaces one");
+    expect(k, out->kind == TState || out->kind == TTemp, "its result is no tensor of a graph");
+    if (!before)
+        return;
+    bool same = before->kind == TState && before->type.rank == out->type.rank &&
+                before->type.elem == out->type.elem;
+    for (int i = 0; same && i < out->type.rank; i++)
+        same = dim_equal(k->c, before->type.dim[i], out->type.dim[i]);
+    expect(k, same, "the version it replaces has another type");
+    expect(k, map_get(&k->made, before), "the version it replaces was never made");
+    expect(k, !map_get(&k->gone, before), "it replaces a version that was replaced before");
+    map_put(k->c, &k->gone, before, (void *)(uintptr_t)out);
+}
+
+static void check_node(GraphChecker *k, const Node *n) {
     k->node = n;
     k->running = k->seen = (Map){ 0 };
     k->empty = false;
     expect(k, n->out && n->body, "without result or body");
+    check_type(k, n->out);
     check_axes(k, n);
     for (int i = 0; i < n->nbind; i++)
         run_index(k, n->bind[i]);
     for (int i = 0; n->at && i < n->out->type.rank; i++)
-        check_term(k, n->at[i]);
+        check_node_term(k, n->at[i]);
     for (int i = 0; i < n->ncond; i++) {
         expect(k, n->cond[i]->elem == Bool, "a condition is %s", elem_name(n->cond[i]->elem));
-        check_term(k, n->cond[i]);
+        check_node_term(k, n->cond[i]);
     }
-    check_term(k, n->body);
+    check_node_term(k, n->body);
     check_result(k, n);
     map_put(k->c, &k->made, n->out, n->out);
-    if (!n->out->before)
-        return;
-    expect(k, !map_get(&k->gone, n->out->before), "it replaces a version that was replaced before");
-    map_put(k->c, &k->gone, n->out->before, n->out);
+    check_version(k, n);
 }
 
 static void check_graph(Ctx *c, const Program *p, const Graph *g) {
-    Checker k = { .c = c, .program = p, .graph = g };
+    GraphChecker k = { .c = c, .program = p, .graph = g };
     for (int i = 0; i < g->input.n; i++)
         if (g->input.at[i].tensor)
             map_put(c, &k.made, g->input.at[i].tensor, g->input.at[i].tensor);
@@ -182,6 +218,13 @@ static void check_graph(Ctx *c, const Program *p, const Graph *g) {
         expect(&k, t->kind == TTemp && t->def, "output %s is no result of a node",
                g->output.at[i].name);
         expect(&k, map_get(&k.made, t), "output %s is never made", g->output.at[i].name);
+    }
+    for (int i = 0; g->last_state && i < p->state.n; i++) {
+        const Tensor *last = g->last_state[i];
+        expect(&k, first_version(last) == p->state.at[i] && map_get(&k.made, last),
+               "what stays of state %s is no version of it", tensor_label(p->state.at[i]));
+        expect(&k, !map_get(&k.gone, last), "state %s ends with a version that was replaced",
+               tensor_label(p->state.at[i]));
     }
     for (int i = 0; i < g->check.n; i++)
         expect(&k, g->check.at[i].holds->elem == Bool, "a requirement is no condition");

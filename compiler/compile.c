@@ -1,7 +1,7 @@
 /* compile.c: the pipeline, and what each command makes of it.
  *
- * The table is the program's table of contents. After each pass its check runs (in builds with assertions), and
- * --dump prints what it gave. */
+ * The table is the program's table of contents. After each pass its check runs (in builds with
+ * assertions), and --dump prints what it gave. */
 #include "compile.h"
 
 #include <string.h>
@@ -28,7 +28,7 @@ static void pass_flatten(Work *w) {
     w->programs = flatten(w->c, w->module, !strcmp(w->c->opt.command, "check"));
 }
 
-/* Weights the caller will supply (--weights-as extern) are checked against the file and left alone. */
+/* Weights the caller will supply (--weights-as extern) are compared with the file and left alone. */
 static void load_weights(Work *w) {
     const Options *o = &w->c->opt;
     bool external = o->weights_as && !strcmp(o->weights_as, "extern");
@@ -136,16 +136,26 @@ static void check_code(Work *w) {
 }
 
 const Pass pass_table[] = {
-    /* name        needs            gives                              run            dump         check         sound */
-    { "parse",    "text",          "a syntax tree",                   pass_parse,    dump_parse,  NULL,         false },
-    { "build",    "syntax",        "modules, every name resolved",    pass_build,    dump_build,  NULL,         false },
-    { "flatten",  "modules",       "a flat typed graph an entry",     pass_flatten,  dump_graph,  check_graphs, false },
-    { "simplify", "a flat graph",  "folded, no view, nothing twice",  pass_simplify, dump_graph,  check_graphs, true  },
-    { "fuse",     "a flat graph",  "nodes grouped into kernels",      pass_fuse,     dump_fuse,   NULL,         true  },
-    { "lower",    "groups",        "kernels as loops, steps",         pass_lower,    dump_code,   check_code,   true  },
-    { "schedule", "loops",         "loops as they shall run",         pass_schedule, dump_code,   check_code,   true  },
-    { "plan",     "steps",         "the place of every temporary",    pass_plan,     dump_places, check_code,   true  },
-    { "print",    "all of it",     "files",                           pass_print,    dump_files,  NULL,         true  },
+    /* name       needs          gives
+     *   run, dump, check, sound */
+    { "parse",    "text",         "a syntax tree",
+      pass_parse,    dump_parse,  NULL,         false },
+    { "build",    "syntax",       "modules, every name resolved",
+      pass_build,    dump_build,  NULL,         false },
+    { "flatten",  "modules",      "a flat typed graph an entry",
+      pass_flatten,  dump_graph,  check_graphs, false },
+    { "simplify", "a flat graph", "folded, no view, nothing twice",
+      pass_simplify, dump_graph,  check_graphs, true  },
+    { "fuse",     "a flat graph", "nodes grouped into kernels",
+      pass_fuse,     dump_fuse,   NULL,         true  },
+    { "lower",    "groups",       "kernels as loops, steps",
+      pass_lower,    dump_code,   check_code,   true  },
+    { "schedule", "loops",        "loops as they shall run",
+      pass_schedule, dump_code,   check_code,   true  },
+    { "plan",     "steps",        "the place of every temporary",
+      pass_plan,     dump_places, check_code,   true  },
+    { "print",    "all of it",    "files",
+      pass_print,    dump_files,  NULL,         true  },
     { NULL },
 };
 
@@ -220,7 +230,8 @@ static void print_summary(Work *w) {
         }
     }
     for (int i = 0; i < w->files.n; i++)
-        printf("  %s/%s %s\n", c->opt.out, w->files.at[i].path, bytes_text(c, (int64_t)w->files.at[i].n));
+        printf("  %s/%s %s\n", c->opt.out, w->files.at[i].path,
+               bytes_text(c, (int64_t)w->files.at[i].n));
 }
 
 /* NAME.d: the outputs depend on every file that was read. */

@@ -28,5 +28,6 @@ extern const Pass pass_table[];
 bool run_passes(Work *w, const char *last);
 bool run_passes_after(Work *w, const char *first, const char *last);
 int  command_run(Work *w);              /* run.c */
+bool indices_good(Ctx *c, const Graph *g, const int64_t *size, Map *env);     /* run_index.c */
 
 #endif

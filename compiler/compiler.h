@@ -557,7 +557,7 @@ struct Ctx {
     struct Dims *dims;                  /* dim.c; with what is assumed */
     Map externs;                        /* fn.c */
     struct Build *build;                /* build.c */
-    Map weighty;                        /* resolve_expr.c: which models hold weights */
+    Map weighty;                        /* resolve_instance.c: which models hold weights */
     Map rows;                           /* row.c: Item * → what is known of the op */
     Frame *frame;
     VEC(const char *) files;            /* every file read: for -MD */

@@ -1,7 +1,7 @@
 /* elem.c: elements as they lie in memory, and the one place that knows their bits.
  *
- * All pass through double, which holds every value of each type but the largest 64-bit integers; so
- * widening is exact, and narrowing rounds once, to nearest, ties to even. What an integer type
+ * All pass through double, which holds every value of each type but the largest 64-bit integers;
+ * so widening is exact, and narrowing rounds once, to nearest, ties to even. What an integer type
  * cannot hold is its nearest end. */
 #include "compiler.h"
 
@@ -76,13 +76,15 @@ static uint16_t round_to_16(double v, FloatBits f) {
     if (e == 0x7FF)
         return (uint16_t)(sign | infinity | (m ? 1u << (f.mantissa - 1) : 0));
     e += (1 << (f.exponent - 1)) - 1 - 1023;
-    int drop = 52 - f.mantissa + (e < 1 ? 1 - e : 0);   // below the normal range bits get lost
+    int drop = 52 - f.mantissa + (e < 1 ? 1 - e : 0); // below the normal range bits get lost
     if (drop > 53)
         return (uint16_t)sign;
     m |= (uint64_t)1 << 52;
-    uint64_t kept = m >> drop, rest = m & (((uint64_t)1 << drop) - 1), middle = (uint64_t)1 << (drop - 1);
+    uint64_t kept = m >> drop, rest = m & (((uint64_t)1 << drop) - 1),
+             middle = (uint64_t)1 << (drop - 1);
     kept += rest > middle || (rest == middle && (kept & 1));
-    uint64_t r = kept + (e > 1 ? (uint64_t)(e - 1) << f.mantissa : 0);   // kept brings the leading one
+    uint64_t r =
+        kept + (e > 1 ? (uint64_t)(e - 1) << f.mantissa : 0); // kept brings the leading one
     return (uint16_t)(sign | (r < infinity ? r : infinity));
 }
 
@@ -98,32 +100,40 @@ double elem_cast(Elem e, double v) {
 
 /* ---- in memory */
 
-#define READ(type, value)                                                                           \
-    do {                                                                                            \
-        const type *p = (const type *)data + at;                                                    \
-        if (step == 1)                                                                              \
-            for (int i = 0; i < n; i++) { type x = p[i]; v[i] = (value); }                          \
-        else                                                                                        \
-            for (int i = 0; i < n; i++) { type x = p[i * step]; v[i] = (value); }                   \
-        return;                                                                                     \
+#define READ(type, value)                        \
+    do {                                         \
+        const type *p = (const type *)data + at; \
+        if (step == 1)                           \
+            for (int i = 0; i < n; i++) {        \
+                type x = p[i];                   \
+                v[i] = (value);                  \
+            }                                    \
+        else                                     \
+            for (int i = 0; i < n; i++) {        \
+                type x = p[i * step];            \
+                v[i] = (value);                  \
+            }                                    \
+        return;                                  \
     } while (0)
 
 void elem_read(Elem e, const void *data, int64_t at, int64_t step, double *restrict v, int n) {
     switch (e) {
-    case F32:  READ(float, (double)x);
-    case F64:  READ(double, x);
-    case I8:   READ(int8_t, x);
-    case U8:   READ(uint8_t, x);
+    case F32: READ(float, (double)x);
+    case F64: READ(double, x);
+    case I8: READ(int8_t, x);
+    case U8: READ(uint8_t, x);
     case Bool: READ(uint8_t, x != 0);
-    case I16:  READ(int16_t, x);
-    case U16:  READ(uint16_t, x);
-    case I32:  READ(int32_t, x);
-    case U32:  READ(uint32_t, x);
-    case I64:  READ(int64_t, (double)x);
-    case U64:  READ(uint64_t, (double)x);
-    case F16:  READ(uint16_t, widen(x, half));
+    case I16: READ(int16_t, x);
+    case U16: READ(uint16_t, x);
+    case I32: READ(int32_t, x);
+    case U32: READ(uint32_t, x);
+    case I64: READ(int64_t, (double)x);
+    case U64: READ(uint64_t, (double)x);
+    case F16: READ(uint16_t, widen(x, half));
     case BF16: READ(uint16_t, widen(x, brain));
-    default:   for (int i = 0; i < n; i++) v[i] = 0.0;
+    default:
+        for (int i = 0; i < n; i++)
+            v[i] = 0.0;
     }
 }
 

@@ -150,7 +150,7 @@ static void compute_reduction(Eval *r, int n) {
     start_lanes(r, n);
     eval_reduce(r, n);
     if (r->node->at)
-        eval_ops(r, 0, r->op.n, n);   // where the element goes
+        eval_ops(r, 0, r->op.n, n); // where the element goes
     store_lanes(r, n);
 }
 
@@ -303,4 +303,3 @@ bool eval(Ctx *c, const Graph *g, Map *env, const int64_t *size) {
             return false;
     return true;
 }
-

@@ -16,7 +16,7 @@ static int loop_of(const Eval *r, const Index *i) {
     return k < r->nloop ? k : -1;
 }
 
-static bool is_small(int64_t n) {
+static bool is_near(int64_t n) {
     return n < eval_most_bytes && n > -eval_most_bytes;
 }
 
@@ -27,10 +27,10 @@ static bool sum_of_loops(Eval *r, const Term *t, EvalSum *s) {
     *s = (EvalSum){ .base = eval_size(r, a.base), .part = NEWN(r->c, EvalPart, a.n), .n = a.n };
     for (int i = 0; i < a.n; i++) {
         s->part[i] = (EvalPart){ loop_of(r, a.index[i]), a.coef[i] };
-        if (s->part[i].loop < 0 || !is_small(a.coef[i]))
+        if (s->part[i].loop < 0 || !is_near(a.coef[i]))
             return false;
     }
-    return is_small(s->base);
+    return is_near(s->base);
 }
 
 static int64_t sum_along(const EvalSum *s, int loop) {
@@ -231,7 +231,7 @@ void eval_make_ops(Eval *r) {
 /* ---- a strip of each operation */
 
 void eval_clip(int64_t base, int64_t step, int64_t size, int *lo, int *hi) {
-    if (step < 0) {   // mirrored: size - 1 - position rises
+    if (step < 0) { // mirrored: size - 1 - position rises
         base = size - 1 - base;
         step = -step;
     }

@@ -57,7 +57,7 @@ double eval_nothing(Reduce k) {
     }
 }
 
-static double reduced(Reduce k, Elem e, double a, double x) {
+static double join_two(Reduce k, Elem e, double a, double x) {
     double arg[2] = { a, x };
     switch (k) {
     case RSum:  return elem_is_float(e) ? a + x : fn_eval(fn(FnAdd), e, arg);
@@ -82,7 +82,7 @@ static void take_position(Eval *r, int to, double x, double position) {
 }
 
 /* Row-major over the binders. */
-static double position_of(const Eval *r, int at_lane) {
+static double position_at(const Eval *r, int at_lane) {
     double p = 0.0;
     for (int k = r->nresult; k < r->nloop; k++)
         p = p * (double)r->loop[k].n + (double)(r->loop[k].at + (k == r->strip ? at_lane : 0));
@@ -93,7 +93,7 @@ static double position_of(const Eval *r, int at_lane) {
 static void take_strip(Eval *r, int n) {
     const EvalOp *b = &r->op.at[r->body];
     Reduce k = r->node->reduce;
-    bool along = r->strip >= r->nresult;   // the strip itself is reduced
+    bool along = r->strip >= r->nresult; // the strip itself is reduced
     Elem e = r->node->body->elem;
     for (int i = 0; i < n; i++) {
         int to = along ? 0 : r->first + i;
@@ -101,9 +101,9 @@ static void take_strip(Eval *r, int n) {
         if (!r->mask[i])
             continue;
         if (k == RArgMax || k == RArgMin)
-            take_position(r, to, x, position_of(r, i));
+            take_position(r, to, x, position_at(r, i));
         else
-            r->acc[to] = reduced(k, e, r->acc[to], x);
+            r->acc[to] = join_two(k, e, r->acc[to], x);
     }
 }
 
@@ -142,8 +142,8 @@ static double dot(const float *x, int64_t sx, const float *y, int64_t sy, int n)
 }
 
 /* to += x * y */
-static void add_products(double *restrict to, const float *x, int64_t sx, const float *y, int64_t sy,
-                         int n) {
+static void add_products(double *restrict to, const float *x, int64_t sx, const float *y,
+                         int64_t sy, int n) {
     if (sx == 0) {
         const float *t = x;
         x = y;

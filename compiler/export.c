@@ -11,52 +11,52 @@
 /* ---- nodes of our own -------------------------------------------------------------------------------- */
 
 /* Every output of a graph is a temporary of its own. */
-Tensor *copied(Act *a, Tensor *t, Name n)
-{
+Tensor *copied(Act *a, Tensor *t, Name n) {
     Ctx *c = a->e->c;
     Index *index[MaxRank];
     Term *at[MaxRank];
     Node *node = made_node(a, &t->type, n, "copy", index);
-    for (int i = 0; i < t->type.rank; i++) at[i] = term_index(c, index[i]);
+    for (int i = 0; i < t->type.rank; i++)
+        at[i] = term_index(c, index[i]);
     node->body = term_load(c, t, at, t->type.rank, NULL, n);
     return node->out;
 }
 
 /* ---- inputs --------------------------------------------------------------------------------------------- */
 
-static Limit *limit_named(Elab *e, Name n)
-{
+static Limit *limit_named(Elab *e, Name n) {
     for (int i = e->limit.n - 1; i >= 0; i--)
-        if (e->limit.at[i].name == n) return &e->limit.at[i];
+        if (e->limit.at[i].name == n)
+            return &e->limit.at[i];
     return NULL;
 }
 
-static Value new_symbol(Elab *e, Name n, Span at, int64_t lo, int64_t hi, bool bounded)
-{
+static Value new_symbol(Elab *e, Name n, Span at, int64_t lo, int64_t hi, bool bounded) {
     Symbol *s = NEW(e->c, Symbol);
     *s = (Symbol){ .name = n, .at = at, .lo = lo, .hi = hi, .bounded = bounded };
     return dim_value(dim_symbol(e->c, s));
 }
 
-static Value limit_value(Elab *e, Limit *l, Span at)
-{
+static Value limit_value(Elab *e, Limit *l, Span at) {
     l->used = true;
-    if (l->lo == l->hi) return int_value(e->c, l->lo);
+    if (l->lo == l->hi)
+        return int_value(e->c, l->lo);
     return new_symbol(e, l->name, at, l->lo, l->hi, true);
 }
 
 /* The sizes of the data of a `train` block are bounded by no one yet: only what no size would satisfy is an error. */
 static const int64_t small_size = 512;
 
-Value root_symbol(Act *a, Name n, Span at, bool first)
-{
+Value root_symbol(Act *a, Name n, Span at, bool first) {
     Elab *e = a->e;
     Ctx *c = e->c;
     Limit *l = limit_named(e, n);
-    if (l && !l->none) return limit_value(e, l, at);
-    if (e->check) return new_symbol(e, n, at, 1, e->training ? small_size : INT32_MAX, false);
+    if (l && !l->none)
+        return limit_value(e, l, at);
+    if (e->check)
+        return new_symbol(e, n, at, 1, e->training ? small_size : INT32_MAX, false);
     if (first && !e->graph->input.n) {
-        fprintf(stderr, "mithrilc: note: %s is 1 unless bound: `--bind %s=…`\n", n, n);
+        note_plain(c, "%s is 1 unless bound: `--bind %s=…`", n, n);
         return int_value(c, 1);
     }
     error_at(c, at, "nothing says what %s is", n);
@@ -64,14 +64,14 @@ Value root_symbol(Act *a, Name n, Span at, bool first)
     return no_value();
 }
 
-static Value add_input(Act *a, Name n, const TypeExpr *t, Span at)
-{
+static Value add_input(Act *a, Name n, const TypeExpr *t, Span at) {
     Elab *e = a->e;
     Ctx *c = e->c;
     Type type;
     int errors = c->errors;
     for (int i = 0; i < e->graph->input.n; i++)
-        if (e->graph->input.at[i].name == n && e->graph->input.at[i].tensor) return of_tensor(e->graph->input.at[i].tensor);
+        if (e->graph->input.at[i].name == n && e->graph->input.at[i].tensor)
+            return of_tensor(e->graph->input.at[i].tensor);
     if (!t || !type_of(a, t, &type, true)) {
         if (!e->check && c->errors == errors) {
             error_at(c, at, "the input `%s` of an exported model needs a type with known sizes", n);
@@ -79,36 +79,39 @@ static Value add_input(Act *a, Name n, const TypeExpr *t, Span at)
         }
         return no_value();
     }
-    if (too_big(e, &type, n, at)) return no_value();
+    if (too_big(e, &type, n, at))
+        return no_value();
     Tensor *x = tensor(c, TInput, n, n, &type, at);
     push(c, &e->graph->input, ((Terminal){ .name = n, .tensor = x, .at = at }));
     return of_tensor(x);
 }
 
-static Value add_inputs(Act *a, Name n, const TypeExpr *t, int64_t count, Span at)
-{
+static Value add_inputs(Act *a, Name n, const TypeExpr *t, int64_t count, Span at) {
     Ctx *c = a->e->c;
     if (count < 0 || count > 1024) {
         error_at(c, at, "`%s` would be %lld inputs", n, (long long)count);
         return no_value();
     }
     Value v = list_value(NEWN(c, Value, count), (int)count);
-    for (int i = 0; i < count; i++) v.item[i] = add_input(a, name(c, "%s_%d", n, i), t->list, at);
+    for (int i = 0; i < count; i++)
+        v.item[i] = add_input(a, name(c, "%s_%d", n, i), t->list, at);
     return v;
 }
 
-Value root_input(Act *a, Name n, const TypeExpr *t, bool may_be_absent, Span at)
-{
+Value root_input(Act *a, Name n, const TypeExpr *t, bool may_be_absent, Span at) {
     Elab *e = a->e;
     Limit *l = limit_named(e, n);
     int64_t count;
     if (l && l->none) {
         l->used = true;
-        if (!may_be_absent) error_at(e->c, l->at.src ? l->at : at, "`%s` has no default, and cannot be left out", n);
+        if (!may_be_absent)
+            error_at(e->c, l->at.src ? l->at : at, "`%s` has no default, and cannot be left out",
+                     n);
         push(e->c, &e->graph->input, ((Terminal){ .name = n, .at = at, .absent = true }));
         return none_at(at);
     }
-    if (list_type(a, t, &count)) return add_inputs(a, n, t, count, at);
+    if (list_type(a, t, &count))
+        return add_inputs(a, n, t, count, at);
     Value v = add_input(a, n, t, at);
     v.at = at;
     return v;
@@ -116,19 +119,19 @@ Value root_input(Act *a, Name n, const TypeExpr *t, bool may_be_absent, Span at)
 
 /* ---- outputs ---------------------------------------------------------------------------------------------- */
 
-static bool is_output(const Graph *g, const Tensor *t)
-{
+static bool is_output(const Graph *g, const Tensor *t) {
     for (int i = 0; i < g->output.n; i++)
-        if (g->output.at[i].tensor == t) return true;
+        if (g->output.at[i].tensor == t)
+            return true;
     return false;
 }
 
-static void add_output(Act *a, Name n, Value v, Span at)
-{
+static void add_output(Act *a, Name n, Value v, Span at) {
     Elab *e = a->e;
     Ctx *c = e->c;
     if (v.kind == VList) {
-        for (int i = 0; i < v.n; i++) add_output(a, name(c, "%s_%d", n, i), v.item[i], at);
+        for (int i = 0; i < v.n; i++)
+            add_output(a, name(c, "%s_%d", n, i), v.item[i], at);
         return;
     }
     if (v.kind == VNone) {
@@ -138,49 +141,57 @@ static void add_output(Act *a, Name n, Value v, Span at)
     if (v.kind == VInt || v.kind == VFloat || v.kind == VBool)
         v = as_elem(a, v, v.kind == VInt ? I32 : v.kind == VBool ? Bool : Float, at);
     if (v.kind != VTensor) {
-        if (v.kind != VPoison) error_at(c, at, "the output `%s` is %s, and must be a tensor", n, value_kind(c, &v));
-        else if (!c->errors && !e->check) error_at(c, at, "the output `%s` has no value here", n);
+        if (v.kind != VPoison)
+            error_at(c, at, "the output `%s` is %s, and must be a tensor", n, value_kind(c, &v));
+        else if (!c->errors && !e->check)
+            error_at(c, at, "the output `%s` has no value here", n);
         return;
     }
     Tensor *t = v.tensor;
     Elem e0 = t->type.elem;
     if (e0 == AnyInt || e0 == AnyFloat) {
         v = as_elem(a, v, e0 == AnyInt ? I32 : Float, at);
-        if (v.kind != VTensor) return;
+        if (v.kind != VTensor)
+            return;
         t = v.tensor;
     }
-    if (t->kind != TTemp || is_output(e->graph, t)) t = copied(a, t, n);
+    if (t->kind != TTemp || is_output(e->graph, t))
+        t = copied(a, t, n);
     push(c, &e->graph->output, ((Terminal){ .name = n, .tensor = t, .at = at }));
 }
 
-static void add_outputs(Act *b, Value *out, int n)
-{
+static void add_outputs(Act *b, Value *out, int n) {
     const ModelInfo *info = model_info(b->e, b->decl);
     for (int i = 0; i < n; i++) {
-        if (info->nout) add_output(b, info->out[i]->name, out[i], info->out[i]->name_at);
-        else if (b->decl != b->e->own) add_output(b, name(b->e->c, "output"), out[i], b->decl->name_at);
+        if (info->nout)
+            add_output(b, info->out[i]->name, out[i], info->out[i]->name_at);
+        else if (b->decl != b->e->own)
+            add_output(b, name(b->e->c, "output"), out[i], b->decl->name_at);
     }
 }
 
 /* ---- what an entry says ------------------------------------------------------------------------------------- */
 
-static bool bound_number(Act *a, const Expr *x, int64_t *n)
-{
+static bool bound_number(Act *a, const Expr *x, int64_t *n) {
     Value v = evaluate(a, x);
-    if (v.kind == VInt && dim_number(v.whole, n) && *n >= 0 && *n <= INT32_MAX) return true;
+    if (v.kind == VInt && dim_number(v.whole, n) && *n >= 0 && *n <= INT32_MAX)
+        return true;
     if (v.kind != VPoison)
-        error_at(a->e->c, x->at, "a size is an int from 0 to 2147483647, found %s", value_kind(a->e->c, &v));
+        error_at(a->e->c, x->at, "a size is an int from 0 to 2147483647, found %s",
+                 value_kind(a->e->c, &v));
     return false;
 }
 
-static void add_limit(Act *a, const Bound *b)
-{
+static void add_limit(Act *a, const Bound *b) {
     Elab *e = a->e;
     Limit l = { .name = b->name, .at = b->at };
-    if (b->lo->kind == ENone) l.none = true;
-    else if (!bound_number(a, b->lo, &l.lo)) return;
+    if (b->lo->kind == ENone)
+        l.none = true;
+    else if (!bound_number(a, b->lo, &l.lo))
+        return;
     l.hi = l.lo;
-    if (b->hi && !bound_number(a, b->hi, &l.hi)) return;
+    if (b->hi && !bound_number(a, b->hi, &l.hi))
+        return;
     if (l.hi < l.lo) {
         error_at(e->c, b->at, "this range is empty");
         return;
@@ -188,12 +199,12 @@ static void add_limit(Act *a, const Bound *b)
     push(e->c, &e->limit, l);
 }
 
-static void set_limits(Act *a, const EntryItem *entry)
-{
+static void set_limits(Act *a, const EntryItem *entry) {
     Elab *e = a->e;
     Ctx *c = e->c;
     e->limit.n = 0;
-    for (int i = 0; entry && i < entry->nbound; i++) add_limit(a, &entry->bound[i]);
+    for (int i = 0; entry && i < entry->nbound; i++)
+        add_limit(a, &entry->bound[i]);
     for (int i = 0; i < c->opt.bind.n; i++) {
         const Binding *b = &c->opt.bind.at[i];
         Limit l = { .name = name(c, "%s", b->name), .lo = b->lo, .hi = b->hi };
@@ -202,30 +213,34 @@ static void set_limits(Act *a, const EntryItem *entry)
 }
 
 /* What an entry binds and no input has. */
-static void unused_limits(Elab *e, const EntryItem *entry, const Item *decl)
-{
+static void unused_limits(Elab *e, const EntryItem *entry, const Item *decl) {
     for (int i = 0; entry && i < e->limit.n; i++) {
         const Limit *l = &e->limit.at[i];
-        if (l->used || !l->at.src) continue;
+        if (l->used || !l->at.src)
+            continue;
         Limit *over = limit_named(e, l->name);
-        if (over != l && over->used) continue;
-        if (e->c->errors) return;
-        if (l->none) error_at(e->c, l->at, "%s has no input `%s`", decl->name, l->name);
-        else error_at(e->c, l->at, "no input of %s has a size %s", entry->body.given ? "this entry" : decl->name, l->name);
+        if (over != l && over->used)
+            continue;
+        if (e->c->errors)
+            return;
+        if (l->none)
+            error_at(e->c, l->at, "%s has no input `%s`", decl->name, l->name);
+        else
+            error_at(e->c, l->at, "no input of %s has a size %s",
+                     entry->body.given ? "this entry" : decl->name, l->name);
     }
 }
 
 /* ---- running an entry -------------------------------------------------------------------------------------------- */
 
-static void declare_params(Act *b, const Recipe *r)
-{
+static void declare_params(Act *b, const Recipe *r) {
     for (int i = 0; i < r->n; i++)
-        scope_declare(b->e->c, b->scope, r->decl->params.at[i].name, VarParam, r->param[i], r->decl->params.at[i].at);
+        scope_declare(b->e->c, b->scope, r->decl->params.at[i].name, VarParam, r->param[i],
+                      r->decl->params.at[i].at);
 }
 
 /* Rule 55: the body of an entry sees the model's parameters, blocks, params and states, and its own symbols. */
-static Act *own_body(Act *home, const EntryItem *entry)
-{
+static Act *own_body(Act *home, const EntryItem *entry) {
     Elab *e = home->e;
     Ctx *c = e->c;
     for (int i = 0; i < e->limit.n; i++) {
@@ -240,13 +255,18 @@ static Act *own_body(Act *home, const EntryItem *entry)
     const Body *body = &home->decl->body;
     for (int i = 0; i < body->n; i++) {
         Stmt *s = body->at[i];
-        if (s->kind != SParam && s->kind != SState && s->kind != SBlock && s->kind != SLet) continue;
+        if (s->kind != SParam && s->kind != SState && s->kind != SBlock && s->kind != SLet)
+            continue;
         Var *v = scope_declare(c, home->scope, s->name, VarLet, no_value(), s->name_at);
         v->lazy = s;
         v->home = home;
     }
     Item *own = NEW(c, Item);
-    *own = (Item){ .kind = IModel, .name = entry->name, .name_at = entry->at, .at = entry->at, .body = entry->body,
+    *own = (Item){ .kind = IModel,
+                   .name = entry->name,
+                   .name_at = entry->at,
+                   .at = entry->at,
+                   .body = entry->body,
                    .module_in = home->decl->module_in };
     e->own = own;
     Act *b = act_new(NULL, e, own, home->in);
@@ -254,40 +274,39 @@ static Act *own_body(Act *home, const EntryItem *entry)
     return b;
 }
 
-static void add_size(Symbol *s, void *with)
-{
+static void add_size(Symbol *s, void *with) {
     Elab *e = with;
     for (int i = 0; i < e->graph->size.n; i++)
-        if (e->graph->size.at[i] == s) return;
+        if (e->graph->size.at[i] == s)
+            return;
     push(e->c, &e->graph->size, s);
 }
 
-static void collect_sizes(Elab *e)
-{
+static void collect_sizes(Elab *e) {
     for (int i = 0; i < e->graph->input.n; i++) {
         const Tensor *t = e->graph->input.at[i].tensor;
-        for (int k = 0; t && k < t->type.rank; k++) dim_symbols(t->type.dim[k], add_size, e);
+        for (int k = 0; t && k < t->type.rank; k++)
+            dim_symbols(t->type.dim[k], add_size, e);
     }
 }
 
 /* The version of every state at the end; those made by later entries are themselves. */
-static void keep_versions(Elab *e, Map *last)
-{
+static void keep_versions(Elab *e, Map *last) {
     for (int i = 0; i < e->program->state.n; i++) {
         Tensor *s = e->program->state.at[i], *now = map_get(&e->now, s);
-        if (now) map_put(e->c, last, s, now);
+        if (now)
+            map_put(e->c, last, s, now);
     }
 }
 
-static bool is_own_implicit(const EntryItem *entry)
-{
+static bool is_own_implicit(const EntryItem *entry) {
     for (int i = 0; i < entry->body.n; i++)
-        if (entry->body.at[i]->kind == SIn) return false;
+        if (entry->body.at[i]->kind == SIn)
+            return false;
     return true;
 }
 
-static Graph *run_entry(Elab *e, const Recipe *r, EntryItem *entry, Map *last)
-{
+static Graph *run_entry(Elab *e, const Recipe *r, EntryItem *entry, Map *last) {
     Ctx *c = e->c;
     Value *out;
     Graph *g = NEW(c, Graph);
@@ -299,7 +318,8 @@ static Graph *run_entry(Elab *e, const Recipe *r, EntryItem *entry, Map *last)
     Act *b = act_new(NULL, e, r->decl, e->top);
     declare_params(b, r);
     set_limits(b, entry);
-    if (entry && entry->body.given) b = own_body(b, entry);
+    if (entry && entry->body.given)
+        b = own_body(b, entry);
     b->root = true;
     b->inputless = entry && entry->body.given && is_own_implicit(entry);
     int n = run_model(b, &out);
@@ -313,50 +333,55 @@ static Graph *run_entry(Elab *e, const Recipe *r, EntryItem *entry, Map *last)
 
 /* ---- all entries -------------------------------------------------------------------------------------------------- */
 
-static bool chosen(Ctx *c, const EntryItem *entry)
-{
-    if (!c->opt.entry.n) return true;
+static bool chosen(Ctx *c, const EntryItem *entry) {
+    if (!c->opt.entry.n)
+        return true;
     for (int i = 0; i < c->opt.entry.n; i++)
-        if (!strcmp(c->opt.entry.at[i], entry->name)) return true;
+        if (!strcmp(c->opt.entry.at[i], entry->name))
+            return true;
     return false;
 }
 
-static void run_entries(Elab *e, const Recipe *r, Item *item, Map *last)
-{
+static void run_entries(Elab *e, const Recipe *r, Item *item, Map *last) {
     Ctx *c = e->c;
     int n = item ? item->nentry : 0, k = 0;
     int *place = NEWN(c, int, n + 1);
-    for (int i = 0; i < n; i++) place[i] = chosen(c, &item->entry[i]) ? k++ : -1;
+    for (int i = 0; i < n; i++)
+        place[i] = chosen(c, &item->entry[i]) ? k++ : -1;
     Program *p = e->program;
     p->graph = NEWN(c, Graph *, n + 1);
-    if (!n) p->graph[p->n++] = run_entry(e, r, NULL, &last[0]);
+    if (!n)
+        p->graph[p->n++] = run_entry(e, r, NULL, &last[0]);
     for (int own = 0; own < 2; own++)
         for (int i = 0; i < n; i++)
             if (place[i] >= 0 && item->entry[i].body.given == own)
                 p->graph[place[i]] = run_entry(e, r, &item->entry[i], &last[place[i]]);
-    if (n) p->n = k;
+    if (n)
+        p->n = k;
 }
 
-static int by_id(const void *pa, const void *pb)
-{
+static int by_id(const void *pa, const void *pb) {
     const Tensor *a = *(Tensor *const *)pa, *b = *(Tensor *const *)pb;
     return a->id < b->id ? -1 : a->id > b->id;
 }
 
 /* Rule 50: a state that no entry writes is a weight. */
-static void settle_states(Elab *e, const Map *last)
-{
+static void settle_states(Elab *e, const Map *last) {
     Ctx *c = e->c;
     Program *p = e->program;
     int kept = 0;
     for (int i = 0; i < p->state.n; i++) {
         Tensor *s = p->state.at[i];
-        if (map_get(&e->written, s)) { p->state.at[kept++] = s; continue; }
+        if (map_get(&e->written, s)) {
+            p->state.at[kept++] = s;
+            continue;
+        }
         s->kind = TParam;
         push(c, &p->param, s);
     }
     p->state.n = kept;
-    if (p->param.n) qsort(p->param.at, (size_t)p->param.n, sizeof *p->param.at, by_id);
+    if (p->param.n)
+        qsort(p->param.at, (size_t)p->param.n, sizeof *p->param.at, by_id);
     for (int k = 0; k < p->n; k++) {
         Graph *g = p->graph[k];
         g->last_state = NEWN(c, Tensor *, p->state.n);
@@ -369,8 +394,7 @@ static void settle_states(Elab *e, const Map *last)
 
 /* ---- -p -------------------------------------------------------------------------------------------------------------- */
 
-static void read_settings(Elab *e)
-{
+static void read_settings(Elab *e) {
     Ctx *c = e->c;
     for (int i = 0; i < c->opt.set.n; i++) {
         const Setting *s = &c->opt.set.at[i];
@@ -381,69 +405,79 @@ static void read_settings(Elab *e)
         int errors = c->errors;
         SyntaxFile *f = parse(c, src);
         if (c->errors > errors || f->n != 1 || f->item[0]->kind != ILet || !f->item[0]->e) {
-            if (c->errors == errors) error_plain(c, "-p %s=%s: that is no value", s->name, s->value);
+            if (c->errors == errors)
+                error_plain(c, "-p %s=%s: that is no value", s->name, s->value);
             continue;
         }
-        push(c, &e->setting, ((SettingExpr){ .name = name(c, "%s", s->name), .value = f->item[0]->e }));
+        push(c, &e->setting,
+             ((SettingExpr){ .name = name(c, "%s", s->name), .value = f->item[0]->e }));
     }
 }
 
-static void unused_settings(Elab *e, const Recipe *r)
-{
+static void unused_settings(Elab *e, const Recipe *r) {
     Ctx *c = e->c;
     for (int i = 0; i < e->setting.n; i++) {
-        if (e->setting.at[i].used || c->errors) continue;
+        if (e->setting.at[i].used || c->errors)
+            continue;
         Text t = { 0 };
-        for (int k = 0; k < r->decl->params.n; k++) text_add(c, &t, "%s%s", k ? ", " : "", r->decl->params.at[k].name);
-        error_plain(c, "-p %s: %s has no such parameter (it has %s)", e->setting.at[i].name, r->decl->name, t.s ? t.s : "none");
+        for (int k = 0; k < r->decl->params.n; k++)
+            text_add(c, &t, "%s%s", k ? ", " : "", r->decl->params.at[k].name);
+        error_plain(c, "-p %s: %s has no such parameter (it has %s)", e->setting.at[i].name,
+                    r->decl->name, t.s ? t.s : "none");
     }
 }
 
 /* ---- one export -------------------------------------------------------------------------------------------------------- */
 
-static Name export_name(Elab *e, const Item *item, const Item *model)
-{
+static Name export_name(Elab *e, const Item *item, const Item *model) {
     Ctx *c = e->c;
-    if (item && item->name) return item->name;
+    if (item && item->name)
+        return item->name;
     const Expr *x = item ? item->e : NULL;
-    while (x && x->kind == ECall) x = x->kid[0];
+    while (x && x->kind == ECall)
+        x = x->kid[0];
     return snake(c, x && x->kind == EName ? x->name : model->name);
 }
 
-static Value exported_recipe(Elab *e, Item *item, Item *model)
-{
+static Value exported_recipe(Elab *e, Item *item, Item *model) {
     Act *a = act_new(NULL, e, NULL, e->top);
     a->root = !item;
     e->config = e->setting.n ? "" : NULL;
-    if (!item) return configure(a, model, NULL);
+    if (!item)
+        return configure(a, model, NULL);
     Value v = evaluate(a, item->e);
     if (v.kind == VModel) {
         e->config = e->setting.n ? "" : NULL;
         v = configure(a, v.decl, NULL);
     }
-    if (v.kind == VPoison) return v;
-    if (v.kind == VRecipe && v.recipe->decl && v.recipe->decl->kind == IModel && !v.recipe->instance) return v;
+    if (v.kind == VPoison)
+        return v;
+    if (v.kind == VRecipe && v.recipe->decl && v.recipe->decl->kind == IModel &&
+        !v.recipe->instance)
+        return v;
     bool op = v.kind == VRecipe && (!v.recipe->decl || v.recipe->decl->kind != IModel);
-    error_at(e->c, item->e->at, op ? "`export` takes a model, found an op" : "`export` takes a model with its parameters");
+    error_at(e->c, item->e->at,
+             op ? "`export` takes a model, found an op"
+                : "`export` takes a model with its parameters");
     return no_value();
 }
 
-Program *flatten_export(Ctx *c, Module *m, Item *item, Item *model, bool check)
-{
+Program *flatten_export(Ctx *c, Module *m, Item *item, Item *model, bool check) {
     Elab *e = NEW(c, Elab);
     e->c = c;
     e->module = m;
     e->check = check;
     e->program = NEW(c, Program);
     e->program->module = m;
-    e->graph = NEW(c, Graph);           /* for what the export's own expression computes; nothing reads it */
+    e->graph = NEW(c, Graph); /* for what the export's own expression computes; nothing reads it */
     e->top = NEW(c, Instance);
     e->top->path = name(c, "");
     read_settings(e);
     Value v = exported_recipe(e, item, model);
     e->config = NULL;
     e->program->graph = NEWN(c, Graph *, 1);
-    if (v.kind != VRecipe) return item ? NULL : e->program;
+    if (v.kind != VRecipe)
+        return item ? NULL : e->program;
     Recipe *r = v.recipe;
     unused_settings(e, r);
     e->program->name = export_name(e, item, r->decl);

@@ -7,8 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-static Name take_hint(Act *a)
-{
+static Name take_hint(Act *a) {
     Name h = a->hint;
     a->hint = NULL;
     return h;
@@ -16,19 +15,20 @@ static Name take_hint(Act *a)
 
 /* ---- names ------------------------------------------------------------------------------------------ */
 
-Value read_state(Elab *e, Value v)
-{
-    if (v.kind != VTensor || v.tensor->kind != TState) return v;
+Value read_state(Elab *e, Value v) {
+    if (v.kind != VTensor || v.tensor->kind != TState)
+        return v;
     Tensor *now = map_get(&e->now, v.tensor);
-    if (now) v.tensor = now;
+    if (now)
+        v.tensor = now;
     return v;
 }
 
-Value let_value(Elab *e, Item *let)
-{
+Value let_value(Elab *e, Item *let) {
     Ctx *c = e->c;
     Value *known = map_get(&e->let, let);
-    if (known) return *known;
+    if (known)
+        return *known;
     if (map_get(&e->busy, let)) {
         error_at(c, let->name_at, "the value of `%s` depends on itself", let->name);
         return no_value();
@@ -42,8 +42,9 @@ Value let_value(Elab *e, Item *let)
     *known = evaluate(b, let->e);
     if (let->type) {
         Field f = { .name = let->name, .at = let->name_at, .type = let->type };
-        *known = is_compile_type(let->type) ? fit_param(b, &f, *known, "the `let`")
-                                            : fit_tensor(b, let->type, *known, false, let->name, NULL, let->name_at);
+        *known = is_compile_type(let->type)
+                     ? fit_param(b, &f, *known, "the `let`")
+                     : fit_tensor(b, let->type, *known, false, let->name, NULL, let->name_at);
     }
     c->frame = frame;
     map_put(c, &e->busy, let, NULL);
@@ -51,58 +52,61 @@ Value let_value(Elab *e, Item *let)
     return *known;
 }
 
-static Value item_value(Act *a, Item *item)
-{
+static Value item_value(Act *a, Item *item) {
     switch (item->kind) {
-    case ILet:    return let_value(a->e, item);
-    case IModel:  return (Value){ .kind = VModel, .decl = item };
+    case ILet: return let_value(a->e, item);
+    case IModel: return (Value){ .kind = VModel, .decl = item };
     case IOp:
     case IExtern:
     case IConfig: return (Value){ .kind = VOp, .decl = item };
-    default:      return no_value();
+    default: return no_value();
     }
 }
 
-static Value builtin_value(Act *a, Name n)
-{
+static Value builtin_value(Act *a, Name n) {
     Ctx *c = a->e->c;
-    if (!strcmp(n, "training")) return bool_value(a->e->training);
-    if (!strcmp(n, "pi")) return float_value(3.14159265358979323846);
-    if (!strcmp(n, "inf")) return float_value(INFINITY);
-    if (!strcmp(n, "nan")) return float_value(NAN);
+    if (!strcmp(n, "training"))
+        return bool_value(a->e->training);
+    if (!strcmp(n, "pi"))
+        return float_value(3.14159265358979323846);
+    if (!strcmp(n, "inf"))
+        return float_value(INFINITY);
+    if (!strcmp(n, "nan"))
+        return float_value(NAN);
     Elem e = elem_named(n);
-    if (e != NoElem) return (Value){ .kind = VElem, .elem = e };
+    if (e != NoElem)
+        return (Value){ .kind = VElem, .elem = e };
     const RowMaker *m = rowmaker_named(n);
     const Fn *f = m ? NULL : fn_named(c, n);
-    if (!m && !f) return no_value();
+    if (!m && !f)
+        return no_value();
     Recipe *r = NEW(c, Recipe);
     *r = (Recipe){ .fn = f, .maker = m };
     return recipe_value(r, (Span){ 0 });
 }
 
-static Value var_value(Act *a, Var *v)
-{
+static Value var_value(Act *a, Var *v) {
     if (v->lazy) {
         Stmt *s = v->lazy;
         v->lazy = NULL;
         run_lazy(a, v, s);
     }
-    if (v->kind == VarOut && !v->given) return no_value();
+    if (v->kind == VarOut && !v->given)
+        return no_value();
     return v->kind == VarState ? read_state(a->e, v->value) : v->value;
 }
 
-static Value name_value(Act *a, Name n)
-{
+static Value name_value(Act *a, Name n) {
     Var *v = find_var(a->scope, n);
-    if (v) return var_value(a, v);
+    if (v)
+        return var_value(a, v);
     Item *item = item_named(a->module, n);
     return item ? item_value(a, item) : builtin_value(a, n);
 }
 
 /* ---- strings ------------------------------------------------------------------------------------------- */
 
-Name eval_text(Act *a, const Expr *x)
-{
+Name eval_text(Act *a, const Expr *x) {
     Ctx *c = a->e->c;
     const char *from = x->name;
     char *piece;
@@ -112,11 +116,14 @@ Name eval_text(Act *a, const Expr *x)
     text_add(c, &t, "");
     while (string_next(c, &from, &piece, &hole)) {
         text_add(c, &t, "%s", piece);
-        if (!hole || k >= x->n) continue;
+        if (!hole || k >= x->n)
+            continue;
         Value v = evaluate(a, x->kid[k++]);
-        if (v.kind == VPoison || value_unknown(a->e, &v)) return NULL;
+        if (v.kind == VPoison || value_unknown(a->e, &v))
+            return NULL;
         if (v.kind == VTensor || v.kind == VRecipe) {
-            error_at(c, x->at, "`{…}` in a string takes a value known when compiling, found %s", value_kind(c, &v));
+            error_at(c, x->at, "`{…}` in a string takes a value known when compiling, found %s",
+                     value_kind(c, &v));
             return NULL;
         }
         text_add(c, &t, "%s", v.kind == VStr ? v.text : value_text(c, &v));
@@ -126,117 +133,152 @@ Name eval_text(Act *a, const Expr *x)
 
 /* ---- operators --------------------------------------------------------------------------------------------- */
 
-static FnId op_fn(Op op)
-{
+static FnId op_fn(Op op) {
     static const FnId which[] = {
-        [OpAdd] = FnAdd, [OpSub] = FnSub, [OpMul] = FnMul, [OpDiv] = FnDiv, [OpFloorDiv] = FnFloorDiv, [OpMod] = FnMod,
-        [OpPow] = FnPow, [OpEq] = FnEq, [OpNe] = FnNe, [OpLt] = FnLt, [OpLe] = FnLe, [OpGt] = FnGt, [OpGe] = FnGe,
-        [OpAnd] = FnAnd, [OpOr] = FnOr, [OpNeg] = FnNeg, [OpNot] = FnNot,
+        [OpAdd] = FnAdd,
+        [OpSub] = FnSub,
+        [OpMul] = FnMul,
+        [OpDiv] = FnDiv,
+        [OpFloorDiv] = FnFloorDiv,
+        [OpMod] = FnMod,
+        [OpPow] = FnPow,
+        [OpEq] = FnEq,
+        [OpNe] = FnNe,
+        [OpLt] = FnLt,
+        [OpLe] = FnLe,
+        [OpGt] = FnGt,
+        [OpGe] = FnGe,
+        [OpAnd] = FnAnd,
+        [OpOr] = FnOr,
+        [OpNeg] = FnNeg,
+        [OpNot] = FnNot,
     };
     return which[op];
 }
 
-static bool no_operand(Act *a, const Expr *x, const Value *v)
-{
+static bool no_operand(Act *a, const Expr *x, const Value *v) {
     Ctx *c = a->e->c;
-    if (v->kind == VTensor || is_number(v) || v->kind == VBool || v->kind == VList) return false;
-    if (v->kind == VNone) error_at(c, v->at.src ? v->at : x->at, "`none` is no operand; an absent terminal may only be passed on");
-    else error_at(c, v->at.src ? v->at : x->at, "`%s` takes numbers and tensors, found %s", op_text(x->op), value_kind(c, v));
+    if (v->kind == VTensor || is_number(v) || v->kind == VBool || v->kind == VList)
+        return false;
+    if (v->kind == VNone)
+        error_at(c, v->at.src ? v->at : x->at,
+                 "`none` is no operand; an absent terminal may only be passed on");
+    else
+        error_at(c, v->at.src ? v->at : x->at, "`%s` takes numbers and tensors, found %s",
+                 op_text(x->op), value_kind(c, v));
     return true;
 }
 
-static Value join(Act *a, const Expr *x, Value l, Value r)
-{
+static Value join(Act *a, const Expr *x, Value l, Value r) {
     Ctx *c = a->e->c;
-    if (l.kind == VStr && r.kind == VStr) return str_value(name(c, "%s%s", l.text, r.text));
+    if (l.kind == VStr && r.kind == VStr)
+        return str_value(name(c, "%s%s", l.text, r.text));
     if (l.kind != VList || r.kind != VList) {
         const Value *bad = l.kind == VList ? &r : &l;
         error_at(c, bad->at, "`++` joins two lists, found %s", value_kind(c, bad));
         return no_value();
     }
     Value v = list_value(NEWN(c, Value, l.n + r.n), l.n + r.n);
-    for (int i = 0; i < l.n; i++) v.item[i] = l.item[i];
-    for (int i = 0; i < r.n; i++) v.item[l.n + i] = r.item[i];
+    for (int i = 0; i < l.n; i++)
+        v.item[i] = l.item[i];
+    for (int i = 0; i < r.n; i++)
+        v.item[l.n + i] = r.item[i];
     (void)x;
     return v;
 }
 
-static Value tensor_op(Act *a, const Expr *x, Value *arg, int n, Name hint)
-{
+static Value tensor_op(Act *a, const Expr *x, Value *arg, int n, Name hint) {
     Ctx *c = a->e->c;
     for (int i = 0; i < n; i++) {
-        if (no_operand(a, x, &arg[i])) return no_value();
-        if (arg[i].kind == VBool) arg[i] = as_elem(a, arg[i], Bool, arg[i].at);
-        if (has_poison(&arg[i]) || value_unknown(a->e, &arg[i])) return no_value();
+        if (no_operand(a, x, &arg[i]))
+            return no_value();
+        if (arg[i].kind == VBool)
+            arg[i] = as_elem(a, arg[i], Bool, arg[i].at);
+        if (has_poison(&arg[i]) || value_unknown(a->e, &arg[i]))
+            return no_value();
     }
     return row_scalar(c, a->e->graph, fn(op_fn(x->op)), NoElem, arg, n, x->at, a->in->path, hint);
 }
 
-static Value matmul(Act *a, const Expr *x, Value *arg, Name hint)
-{
+static Value matmul(Act *a, const Expr *x, Value *arg, Name hint) {
     Ctx *c = a->e->c;
     for (int i = 0; i < 2; i++) {
-        if (arg[i].kind == VList) arg[i] = as_elem(a, arg[i], NoElem, arg[i].at);
-        if (arg[i].kind == VPoison) return arg[i];
-        if (arg[i].kind == VTensor) continue;
+        if (arg[i].kind == VList)
+            arg[i] = as_elem(a, arg[i], NoElem, arg[i].at);
+        if (arg[i].kind == VPoison)
+            return arg[i];
+        if (arg[i].kind == VTensor)
+            continue;
         error_at(c, arg[i].at, "`@` multiplies two tensors, found %s", value_kind(c, &arg[i]));
         return no_value();
     }
     return library_op(a, "matmul", arg, 2, x->at, hint);
 }
 
-static bool constant_pair(const Value *l, const Value *r, Op op)
-{
-    if (is_number(l) && is_number(r)) return true;
+static bool constant_pair(const Value *l, const Value *r, Op op) {
+    if (is_number(l) && is_number(r))
+        return true;
     bool same = op == OpEq || op == OpNe;
     return same && l->kind != VTensor && r->kind != VTensor && !has_tensor(l) && !has_tensor(r);
 }
 
-static Value logic(Act *a, const Expr *x, Name hint)
-{
+static Value logic(Act *a, const Expr *x, Name hint) {
     Ctx *c = a->e->c;
     Value l = evaluate(a, x->kid[0]);
-    if (l.kind == VBool && (l.number != 0) == (x->op == OpOr)) return l;
+    if (l.kind == VBool && (l.number != 0) == (x->op == OpOr))
+        return l;
     Value r = evaluate(a, x->kid[1]);
     if (l.kind == VPoison) {
         bool decided = r.kind == VBool && (r.number != 0) == (x->op == OpOr);
         return decided ? r : l;
     }
-    if (l.kind == VBool && (r.kind == VBool || r.kind == VPoison)) return r;
-    if (r.kind == VPoison) return r;
+    if (l.kind == VBool && (r.kind == VBool || r.kind == VPoison))
+        return r;
+    if (r.kind == VPoison)
+        return r;
     Value arg[2] = { l, r };
     for (int i = 0; i < 2; i++)
         if (arg[i].kind != VBool && arg[i].kind != VTensor) {
-            error_at(c, arg[i].at, "`%s` takes bools, found %s", op_text(x->op), value_kind(c, &arg[i]));
+            error_at(c, arg[i].at, "`%s` takes bools, found %s", op_text(x->op),
+                     value_kind(c, &arg[i]));
             return no_value();
         }
     return tensor_op(a, x, arg, 2, hint);
 }
 
-static Value binary(Act *a, const Expr *x)
-{
+static Value binary(Act *a, const Expr *x) {
     Ctx *c = a->e->c;
     Name hint = take_hint(a);
-    if (x->op == OpAnd || x->op == OpOr) return logic(a, x, hint);
+    if (x->op == OpAnd || x->op == OpOr)
+        return logic(a, x, hint);
     Value arg[2] = { evaluate(a, x->kid[0]), evaluate(a, x->kid[1]) };
-    if (arg[0].kind == VPoison || arg[1].kind == VPoison) return no_value();
-    if (x->op == OpJoin) return join(a, x, arg[0], arg[1]);
-    if (x->op == OpMatmul) return matmul(a, x, arg, hint);
-    if (!constant_pair(&arg[0], &arg[1], x->op)) return tensor_op(a, x, arg, 2, hint);
-    if (is_number(&arg[0]) && is_number(&arg[1])) return number_op(a, x->op, arg[0], arg[1], x->at);
-    if (value_unknown(a->e, &arg[0]) || value_unknown(a->e, &arg[1])) return no_value();
+    if (arg[0].kind == VPoison || arg[1].kind == VPoison)
+        return no_value();
+    if (x->op == OpJoin)
+        return join(a, x, arg[0], arg[1]);
+    if (x->op == OpMatmul)
+        return matmul(a, x, arg, hint);
+    if (!constant_pair(&arg[0], &arg[1], x->op))
+        return tensor_op(a, x, arg, 2, hint);
+    if (is_number(&arg[0]) && is_number(&arg[1]))
+        return number_op(a, x->op, arg[0], arg[1], x->at);
+    if (value_unknown(a->e, &arg[0]) || value_unknown(a->e, &arg[1]))
+        return no_value();
     return bool_value(value_equal(c, &arg[0], &arg[1]) == (x->op == OpEq));
 }
 
-static Value unary(Act *a, const Expr *x)
-{
+static Value unary(Act *a, const Expr *x) {
     Ctx *c = a->e->c;
     Name hint = take_hint(a);
     Value v = evaluate(a, x->kid[0]);
-    if (v.kind == VPoison) return v;
-    if (x->op == OpNot && v.kind == VBool) return bool_value(v.number == 0);
-    if (x->op == OpNeg && v.kind == VInt) return number_op(a, OpSub, int_value(c, 0), v, x->at);
-    if (x->op == OpNeg && v.kind == VFloat) return float_value(-v.number);
+    if (v.kind == VPoison)
+        return v;
+    if (x->op == OpNot && v.kind == VBool)
+        return bool_value(v.number == 0);
+    if (x->op == OpNeg && v.kind == VInt)
+        return number_op(a, OpSub, int_value(c, 0), v, x->at);
+    if (x->op == OpNeg && v.kind == VFloat)
+        return float_value(-v.number);
     if (x->op == OpNot && v.kind != VTensor) {
         error_at(c, v.at, "`not` takes a bool, found %s", value_kind(c, &v));
         return no_value();
@@ -244,16 +286,19 @@ static Value unary(Act *a, const Expr *x)
     return tensor_op(a, x, &v, 1, hint);
 }
 
-static Value choose(Act *a, const Expr *x)
-{
+static Value choose(Act *a, const Expr *x) {
     Ctx *c = a->e->c;
     Name hint = take_hint(a);
     Value v = evaluate(a, x->kid[0]);
-    if (v.kind == VPoison) return v;
+    if (v.kind == VPoison)
+        return v;
     if (v.kind != VBool) {
-        error_at(c, x->kid[0]->at, "the condition of `if … then … else` must be a bool known when compiling, found %s",
-                 v.kind == VTensor ? value_text(c, &v) : value_kind(c, &v));
-        if (v.kind == VTensor) help(c, "element by element: `where(%s, …, …)`", source_text(c, x->kid[0]->at));
+        error_at(
+            c, x->kid[0]->at,
+            "the condition of `if … then … else` must be a bool known when compiling, found %s",
+            v.kind == VTensor ? value_text(c, &v) : value_kind(c, &v));
+        if (v.kind == VTensor)
+            help(c, "element by element: `where(%s, …, …)`", source_text(c, x->kid[0]->at));
         return no_value();
     }
     a->hint = hint;
@@ -262,23 +307,28 @@ static Value choose(Act *a, const Expr *x)
 
 /* ---- tensors: subscripts and attributes ---------------------------------------------------------------------------- */
 
-static bool pick_part(Act *a, const Expr *x, Value *v, bool *has, bool *bad)
-{
+static bool pick_part(Act *a, const Expr *x, Value *v, bool *has, bool *bad) {
     Ctx *c = a->e->c;
     *has = x != NULL;
-    if (!x) return true;
+    if (!x)
+        return true;
     *v = evaluate(a, x);
-    if (v->kind == VList) *v = as_elem(a, *v, I32, x->at);
+    if (v->kind == VList)
+        *v = as_elem(a, *v, I32, x->at);
     v->at = x->at;
-    if (v->kind == VPoison || value_unknown(a->e, v)) { *bad = true; return false; }
-    if (v->kind == VInt || v->kind == VTensor || v->kind == VNone) return true;
-    error_at(c, x->at, "an index is an int, an integer tensor or `none`, found %s", value_kind(c, v));
+    if (v->kind == VPoison || value_unknown(a->e, v)) {
+        *bad = true;
+        return false;
+    }
+    if (v->kind == VInt || v->kind == VTensor || v->kind == VNone)
+        return true;
+    error_at(c, x->at, "an index is an int, an integer tensor or `none`, found %s",
+             value_kind(c, v));
     *bad = true;
     return false;
 }
 
-Pick *eval_picks(Act *a, const Expr *x, bool *bad)
-{
+Pick *eval_picks(Act *a, const Expr *x, bool *bad) {
     Pick *p = NEWN(a->e->c, Pick, x->nsub);
     for (int i = 0; i < x->nsub; i++) {
         const Sub *s = &x->sub[i];
@@ -296,16 +346,18 @@ Pick *eval_picks(Act *a, const Expr *x, bool *bad)
     return p;
 }
 
-static Value part_at(Act *a, const Expr *x, Recipe *r)
-{
+static Value part_at(Act *a, const Expr *x, Recipe *r) {
     Ctx *c = a->e->c;
     int64_t n;
     Value v = recipe_value(r, x->at);
     for (int i = 0; i < x->nsub; i++) {
         Value k = x->sub[i].kind == SubAt ? evaluate(a, x->sub[i].a) : no_value();
-        if (k.kind == VPoison) return k;
-        if (k.kind != VInt || !dim_number(k.whole, &n) || v.kind != VRecipe || !v.recipe->instance) {
-            error_at(c, x->sub[i].at, "an index of an instance must be an int known when compiling");
+        if (k.kind == VPoison)
+            return k;
+        if (k.kind != VInt || !dim_number(k.whole, &n) || v.kind != VRecipe ||
+            !v.recipe->instance) {
+            error_at(c, x->sub[i].at,
+                     "an index of an instance must be an int known when compiling");
             return no_value();
         }
         v = instance_part(a, v.recipe, name(c, "%lld", (long long)n), x->at);
@@ -313,8 +365,7 @@ static Value part_at(Act *a, const Expr *x, Recipe *r)
     return v;
 }
 
-static Value indexed(Act *a, const Expr *x)
-{
+static Value indexed(Act *a, const Expr *x) {
     Ctx *c = a->e->c;
     Name hint = take_hint(a);
     Value v = evaluate(a, x->kid[0]);
@@ -322,38 +373,47 @@ static Value indexed(Act *a, const Expr *x)
     switch (v.kind) {
     case VPoison: {
         int errors = c->errors;
-        if (c->errors == errors) eval_picks(a, x, &bad);
+        if (c->errors == errors)
+            eval_picks(a, x, &bad);
         return v;
     }
-    case VList:   return list_index(a, x, v);
-    case VRecipe: if (v.recipe->instance) return part_at(a, x, v.recipe); break;
+    case VList: return list_index(a, x, v);
+    case VRecipe:
+        if (v.recipe->instance)
+            return part_at(a, x, v.recipe);
+        break;
     case VTensor: {
         Pick *p = eval_picks(a, x, &bad);
-        if (bad) return no_value();
+        if (bad)
+            return no_value();
         return row_index(c, a->e->graph, v, p, x->nsub, x->at, a->in->path, hint);
     }
     default: break;
     }
-    error_at(c, x->kid[0]->at, "only tensors, lists and families of blocks are indexed; this is %s", value_kind(c, &v));
+    error_at(c, x->kid[0]->at, "only tensors, lists and families of blocks are indexed; this is %s",
+             value_kind(c, &v));
     return no_value();
 }
 
-static Value shape_value(Ctx *c, const Type *t)
-{
+static Value shape_value(Ctx *c, const Type *t) {
     Value v = list_value(NEWN(c, Value, t->rank), t->rank);
-    for (int i = 0; i < t->rank; i++) v.item[i] = dim_value(t->dim[i]);
+    for (int i = 0; i < t->rank; i++)
+        v.item[i] = dim_value(t->dim[i]);
     return v;
 }
 
-static Value tensor_attr(Act *a, const Expr *x, Value v, Name hint)
-{
+static Value tensor_attr(Act *a, const Expr *x, Value v, Name hint) {
     Ctx *c = a->e->c;
     const Type *t = &v.tensor->type;
-    if (!strcmp(x->name, "shape")) return shape_value(c, t);
-    if (!strcmp(x->name, "rank")) return int_value(c, t->rank);
-    if (!strcmp(x->name, "dtype")) return (Value){ .kind = VElem, .elem = t->elem };
+    if (!strcmp(x->name, "shape"))
+        return shape_value(c, t);
+    if (!strcmp(x->name, "rank"))
+        return int_value(c, t->rank);
+    if (!strcmp(x->name, "dtype"))
+        return (Value){ .kind = VElem, .elem = t->elem };
     if (!strcmp(x->name, "T")) {
-        if (t->rank >= 2) return library_op(a, "transpose", &v, 1, x->at, hint);
+        if (t->rank >= 2)
+            return library_op(a, "transpose", &v, 1, x->at, hint);
         error_at(c, x->at, "`.T` swaps the last two axes, and this is %s", value_text(c, &v));
         return no_value();
     }
@@ -361,33 +421,37 @@ static Value tensor_attr(Act *a, const Expr *x, Value v, Name hint)
     return no_value();
 }
 
-static Value config_attr(Act *a, const Expr *x, const Value *v)
-{
+static Value config_attr(Act *a, const Expr *x, const Value *v) {
     Ctx *c = a->e->c;
     Text t = { 0 };
     for (int i = 0; i < v->decl->nfield; i++) {
-        if (v->decl->field[i].name == x->name) return v->item[i];
+        if (v->decl->field[i].name == x->name)
+            return v->item[i];
         text_add(c, &t, "%s%s", i ? ", " : "", v->decl->field[i].name);
     }
-    error_at(c, x->op_at, "%s has no field `%s` (it has %s)", v->decl->name, x->name, t.s ? t.s : "none");
+    error_at(c, x->op_at, "%s has no field `%s` (it has %s)", v->decl->name, x->name,
+             t.s ? t.s : "none");
     return no_value();
 }
 
-static Value attribute(Act *a, const Expr *x)
-{
+static Value attribute(Act *a, const Expr *x) {
     Ctx *c = a->e->c;
     Name hint = take_hint(a);
     const Expr *of = x->kid[0];
     if (of->kind == EName && !find_var(a->scope, of->name)) {
         Item *item = item_below(a->module, of->name, x->name);
-        if (item) return item_value(a, item);
+        if (item)
+            return item_value(a, item);
     }
     Value v = evaluate(a, of);
     switch (v.kind) {
     case VPoison: return v;
     case VTensor: return tensor_attr(a, x, v, hint);
     case VConfig: return config_attr(a, x, &v);
-    case VRecipe: if (v.recipe->instance) return instance_part(a, v.recipe, x->name, x->at); break;
+    case VRecipe:
+        if (v.recipe->instance)
+            return instance_part(a, v.recipe, x->name, x->at);
+        break;
     default: break;
     }
     error_at(c, x->op_at.src ? x->op_at : x->at, "%s has no part `%s`", value_kind(c, &v), x->name);
@@ -396,35 +460,37 @@ static Value attribute(Act *a, const Expr *x)
 
 /* ---- applications ------------------------------------------------------------------------------------------------ */
 
-static int one(Act *a, Value v, Span at, Value **out)
-{
+static int one(Act *a, Value v, Span at, Value **out) {
     *out = NEWN(a->e->c, Value, 1);
     v.at = at;
     **out = v;
     return 1;
 }
 
-static bool is_builtin_name(Act *a, const Expr *f)
-{
+static bool is_builtin_name(Act *a, const Expr *f) {
     return f->kind == EName && !find_var(a->scope, f->name) && !item_named(a->module, f->name);
 }
 
-static int call_value(Act *a, const Expr *x, Value f, const Value *flow, const Path *as, Name hint, Value **out)
-{
+static int call_value(Act *a, const Expr *x, Value f, const Value *flow, const Path *as, Name hint,
+                      Value **out) {
     Ctx *c = a->e->c;
     Recipe op = { .decl = f.decl };
     switch (f.kind) {
     case VPoison: return one(a, f, x->at, out);
-    case VModel:  return one(a, configure(a, f.decl, x), x->at, out);
+    case VModel: return one(a, configure(a, f.decl, x), x->at, out);
     case VOp:
-        if (f.decl->kind == IConfig) return one(a, call_config(a, f.decl, x), x->at, out);
+        if (f.decl->kind == IConfig)
+            return one(a, call_config(a, f.decl, x), x->at, out);
         return call_op(a, &op, x, flow, hint, out);
     case VElem:
-        if (x->narg == 1 && !x->arg[0].sep) return one(a, convert(a, f.elem, evaluate(a, x->arg[0].value), x->at, hint), x->at, out);
+        if (x->narg == 1 && !x->arg[0].sep)
+            return one(a, convert(a, f.elem, evaluate(a, x->arg[0].value), x->at, hint), x->at,
+                       out);
         error_at(c, x->at, "`%s(x)` converts one value", elem_name(f.elem));
         return one(a, no_value(), x->at, out);
     case VRecipe:
-        if (f.recipe->decl && f.recipe->decl->kind == IModel) return apply_model(a, f.recipe, x, flow, as, x->at, out);
+        if (f.recipe->decl && f.recipe->decl->kind == IModel)
+            return apply_model(a, f.recipe, x, flow, as, x->at, out);
         return call_op(a, f.recipe, x, flow, hint, out);
     default:
         error_at(c, x->at, "`%s` is a value, and cannot be applied", source_text(c, x->kid[0]->at));
@@ -432,12 +498,12 @@ static int call_value(Act *a, const Expr *x, Value f, const Value *flow, const P
     }
 }
 
-static int call(Act *a, const Expr *x, const Path *as, Value **out)
-{
+static int call(Act *a, const Expr *x, const Path *as, Value **out) {
     Name hint = take_hint(a);
     const Expr *f = x->kid[0];
     Value v;
-    if (is_builtin_name(a, f) && call_builtin(a, x, hint, &v)) return one(a, v, x->at, out);
+    if (is_builtin_name(a, f) && call_builtin(a, x, hint, &v))
+        return one(a, v, x->at, out);
     bool stage = a->stage;
     a->stage = false;
     v = evaluate(a, f);
@@ -446,70 +512,80 @@ static int call(Act *a, const Expr *x, const Path *as, Value **out)
 }
 
 /* The value of a chain goes into `f`, which `x` was. */
-int apply_recipe(Act *a, const Expr *x, Value f, const Value *flow, const Path *as, Value **out)
-{
+int apply_recipe(Act *a, const Expr *x, Value f, const Value *flow, const Path *as, Value **out) {
     Ctx *c = a->e->c;
-    if (f.kind == VModel) f = configure(a, f.decl, NULL);
-    if (f.kind == VPoison) return one(a, f, x->at, out);
+    if (f.kind == VModel)
+        f = configure(a, f.decl, NULL);
+    if (f.kind == VPoison)
+        return one(a, f, x->at, out);
     Value v = *flow;
     v.at = x->at;
     Recipe op = { .decl = f.decl };
-    if (f.kind == VOp && f.decl->kind != IConfig) return call_op(a, &op, NULL, &v, NULL, out);
+    if (f.kind == VOp && f.decl->kind != IConfig)
+        return call_op(a, &op, NULL, &v, NULL, out);
     if (f.kind != VRecipe) {
-        error_at(c, x->at, "`+=` continues with a block, found %s", f.kind == VTensor ? "a tensor" : value_kind(c, &f));
+        error_at(c, x->at, "`+=` continues with a block, found %s",
+                 f.kind == VTensor ? "a tensor" : value_kind(c, &f));
         return one(a, no_value(), x->at, out);
     }
-    if (f.recipe->decl && f.recipe->decl->kind == IModel) return apply_model(a, f.recipe, NULL, &v, as, x->at, out);
+    if (f.recipe->decl && f.recipe->decl->kind == IModel)
+        return apply_model(a, f.recipe, NULL, &v, as, x->at, out);
     return call_op(a, f.recipe, NULL, &v, NULL, out);
 }
 
 /* One link of a chain: `flow` goes to what `x` is, with or without a second list (rule 24). */
-int apply_flow(Act *a, const Expr *x, const Value *flow, const Path *as, Value **out)
-{
+int apply_flow(Act *a, const Expr *x, const Value *flow, const Path *as, Value **out) {
     Value f;
-    while (x->kind == EAs) { as = &x->path; x = x->kid[0]; }
+    while (x->kind == EAs) {
+        as = &x->path;
+        x = x->kid[0];
+    }
     if (x->kind == ECall && !(is_builtin_name(a, x->kid[0]) && call_builtin(a, x, NULL, &f))) {
         f = evaluate(a, x->kid[0]);
         bool applied = f.kind == VRecipe && f.recipe->decl && f.recipe->decl->kind == IModel;
-        if (applied) return apply_model(a, f.recipe, x, flow, as, x->at, out);
+        if (applied)
+            return apply_model(a, f.recipe, x, flow, as, x->at, out);
         a->stage = true;
         call_value(a, x, f, NULL, as, NULL, out);
         a->stage = false;
         f = (*out)[0];
-    } else f = evaluate(a, x);
+    } else
+        f = evaluate(a, x);
     return apply_recipe(a, x, f, flow, as, out);
 }
 
-int evaluate_all(Act *a, const Expr *x, const Path *as, Value **out)
-{
-    while (x->kind == EAs) { as = &x->path; x = x->kid[0]; }
-    if (x->kind == ECall) return call(a, x, as, out);
+int evaluate_all(Act *a, const Expr *x, const Path *as, Value **out) {
+    while (x->kind == EAs) {
+        as = &x->path;
+        x = x->kid[0];
+    }
+    if (x->kind == ECall)
+        return call(a, x, as, out);
     return one(a, evaluate(a, x), x->at, out);
 }
 
-static Value evaluate_one(Act *a, const Expr *x)
-{
+static Value evaluate_one(Act *a, const Expr *x) {
     Ctx *c = a->e->c;
     Value *out;
     switch (x->kind) {
-    case EInt:     return int_at(a, x->whole, x->at);
-    case EFloat:   return float_value(x->number);
-    case EBool:    return bool_value(x->whole != 0);
+    case EInt: return int_at(a, x->whole, x->at);
+    case EFloat: return float_value(x->number);
+    case EBool: return bool_value(x->whole != 0);
     case EStr: {
         Name s = eval_text(a, x);
         return s ? str_value(s) : no_value();
     }
-    case ENone:    return none_at(x->at);
-    case EName:    return name_value(a, x->name);
-    case EList:    return list_of(a, x);
+    case ENone: return none_at(x->at);
+    case EName: return name_value(a, x->name);
+    case EList: return list_of(a, x);
     case EListFor: return list_for(a, x);
-    case EUnary:   return unary(a, x);
-    case EBinary:  return binary(a, x);
-    case EIf:      return choose(a, x);
-    case EIndex:   return indexed(a, x);
-    case EAttr:    return attribute(a, x);
+    case EUnary: return unary(a, x);
+    case EBinary: return binary(a, x);
+    case EIf: return choose(a, x);
+    case EIndex: return indexed(a, x);
+    case EAttr: return attribute(a, x);
     case ECall:
-    case EAs:      return evaluate_all(a, x, NULL, &out) ? out[0] : no_value();
+    case EAs: return evaluate_all(a, x, NULL, &out) ? out[0] : no_value();
     case EGroup:
     case EPack:
         error_at(c, x->at, "groups and sequences stand in the row of an op only");
@@ -518,15 +594,13 @@ static Value evaluate_one(Act *a, const Expr *x)
     return no_value();
 }
 
-Value evaluate(Act *a, const Expr *x)
-{
+Value evaluate(Act *a, const Expr *x) {
     Value v = evaluate_one(a, x);
     v.at = x->at;
     return v;
 }
 
-Value evaluate_as(Act *a, const Expr *x, Name hint)
-{
+Value evaluate_as(Act *a, const Expr *x, Name hint) {
     a->hint = hint;
     Value v = evaluate(a, x);
     a->hint = NULL;
@@ -535,43 +609,46 @@ Value evaluate_as(Act *a, const Expr *x, Name hint)
 
 /* ---- states and initialisers ----------------------------------------------------------------------------------------- */
 
-static Tensor *first_version(Tensor *t)
-{
-    while (t->before) t = t->before;
+static Tensor *first_version(Tensor *t) {
+    while (t->before)
+        t = t->before;
     return t;
 }
 
-Tensor *eval_state(Act *a, const Expr *x)
-{
+Tensor *eval_state(Act *a, const Expr *x) {
     Value v = evaluate(a, x);
-    if (v.kind == VTensor && v.tensor->kind == TState) return first_version(v.tensor);
+    if (v.kind == VTensor && v.tensor->kind == TState)
+        return first_version(v.tensor);
     if (v.kind != VPoison && x->kind != EName)
-        error_at(a->e->c, x->at, "`<-` writes a state, and `%s` is none", source_text(a->e->c, x->at));
+        error_at(a->e->c, x->at, "`<-` writes a state, and `%s` is none",
+                 source_text(a->e->c, x->at));
     return NULL;
 }
 
 static const char *const initialisers[] = {
-    "zeros", "ones", "constant", "normal", "uniform", "uniform_fan_in", "kaiming_uniform", "kaiming_normal",
-    "xavier_uniform", "xavier_normal", "sinusoid", "orthogonal",
+    "zeros",          "ones",           "constant",        "normal",
+    "uniform",        "uniform_fan_in", "kaiming_uniform", "kaiming_normal",
+    "xavier_uniform", "xavier_normal",  "sinusoid",        "orthogonal",
 };
 
-static bool is_initialiser(const Expr *x)
-{
-    if (x->kind != ECall || x->kid[0]->kind != EName) return false;
+static bool is_initialiser(const Expr *x) {
+    if (x->kind != ECall || x->kid[0]->kind != EName)
+        return false;
     for (size_t i = 0; i < sizeof initialisers / sizeof *initialisers; i++)
-        if (!strcmp(x->kid[0]->name, initialisers[i])) return true;
+        if (!strcmp(x->kid[0]->name, initialisers[i]))
+            return true;
     return false;
 }
 
-static Value init_call(Act *a, const Expr *x)
-{
+static Value init_call(Act *a, const Expr *x) {
     Ctx *c = a->e->c;
     Init *init = NEW(c, Init);
     init->kind = x->kid[0]->name;
     for (int i = 0; i < x->narg; i++) {
         Value v = evaluate(a, x->arg[i].value);
         double d = 0;
-        if (v.kind == VPoison) continue;
+        if (v.kind == VPoison)
+            continue;
         if (!as_double(&v, &d) && !(v.kind == VInt)) {
             error_at(c, x->arg[i].at, "an initialiser takes numbers, found %s", value_kind(c, &v));
             return no_value();
@@ -585,20 +662,23 @@ static Value init_call(Act *a, const Expr *x)
     return (Value){ .kind = VInit, .init = init };
 }
 
-Value init_value(Act *a, const Expr *x, const Type *t)
-{
+Value init_value(Act *a, const Expr *x, const Type *t) {
     Ctx *c = a->e->c;
-    if (is_initialiser(x)) return init_call(a, x);
+    if (is_initialiser(x))
+        return init_call(a, x);
     Value v = evaluate(a, x);
     Init *init = NEW(c, Init);
-    if (v.kind == VPoison) return v;
+    if (v.kind == VPoison)
+        return v;
     if (is_number(&v) || v.kind == VBool) {
         *init = (Init){ .kind = name(c, "constant"), .narg = 1 };
-        if (!as_double(&v, &init->arg[0])) return no_value();
+        if (!as_double(&v, &init->arg[0]))
+            return no_value();
         return (Value){ .kind = VInit, .init = init, .at = x->at };
     }
     v = as_elem(a, v, t->elem, x->at);
-    if (v.kind != VTensor) return no_value();
+    if (v.kind != VTensor)
+        return no_value();
     *init = (Init){ .kind = name(c, "value"), .value = v.tensor };
     return (Value){ .kind = VInit, .init = init, .at = x->at };
 }

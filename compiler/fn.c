@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-static const Fn table[] = {
+static const Fn functions[] = {
     [FnAdd]          = {FnAdd,          "+",             2, NULL},
     [FnSub]          = {FnSub,          "-",             2, NULL},
     [FnMul]          = {FnMul,          "*",             2, NULL},
@@ -58,7 +58,7 @@ static const struct Host { const char *word; double (*one)(double); double (*two
 typedef struct ExternFn { Fn fn; const struct Host *host; } ExternFn;    /* every FnExtern is one */
 
 const Fn *fn(FnId id) {
-    return &table[id];
+    return &functions[id];
 }
 
 const Fn *fn_named(Ctx *c, Name n) {
@@ -66,8 +66,8 @@ const Fn *fn_named(Ctx *c, Name n) {
     static const FnId by_name[] = {FnMax, FnMin, FnAbs, FnSign, FnWhere, FnIsNan, FnIsInf,
                                    FnBand, FnBor, FnBxor, FnShl, FnShr, FnStopGradient};
     for (size_t i = 0; i < sizeof by_name / sizeof *by_name; i++)
-        if (strcmp(table[by_name[i]].name, n) == 0)
-            return &table[by_name[i]];
+        if (strcmp(functions[by_name[i]].name, n) == 0)
+            return &functions[by_name[i]];
     return NULL;
 }
 
@@ -140,7 +140,7 @@ static double shift(double a, double by, Elem e, bool left) {
 }
 
 static double eval_int(FnId f, Elem e, const double *a) {
-    uint64_t x = bits_of(a[0]), y = table[f].arity > 1 ? bits_of(a[1]) : 0;
+    uint64_t x = bits_of(a[0]), y = functions[f].arity > 1 ? bits_of(a[1]) : 0;
     switch (f) {
     case FnAdd:      return elem_wrap(e, x + y);
     case FnSub:      return elem_wrap(e, x - y);

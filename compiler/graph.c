@@ -39,15 +39,15 @@ static const char *const reduce_names[] = {
     [RAny] = "any", [RAll] = "all", [RArgMax] = "argmax", [RArgMin] = "argmin",
 };
 
-typedef struct Show {
+typedef struct GraphText {
     Ctx *c;
     FILE *to;
     Map names;                          /* Tensor and Index → Name */
     Map taken;                          /* Name → how often it was given: an int kept in the pointer's place */
     Map local;                          /* likewise, of the indices of one node */
-} Show;
+} GraphText;
 
-static Name unique(Show *s, Map *taken, Name plain) {
+static Name unique_label(GraphText *s, Map *taken, Name plain) {
     int *times = map_get(taken, plain);
     if (!times)
         map_put(s->c, taken, plain, times = NEW(s->c, int));
@@ -55,25 +55,25 @@ static Name unique(Show *s, Map *taken, Name plain) {
     return *times == 1 ? plain : name(s->c, "%s.%d", plain, *times);
 }
 
-static Name tensor_name(Show *s, const Tensor *t) {
+static Name tensor_name(GraphText *s, const Tensor *t) {
     Name n = map_get(&s->names, t);
     if (n)
         return n;
     bool global = t->kind == TParam || t->kind == TState;
     n = global && t->path ? t->path : t->name ? t->name : name(s->c, "t");
-    n = unique(s, &s->taken, n);
+    n = unique_label(s, &s->taken, n);
     map_put(s->c, &s->names, t, (void *)(uintptr_t)n);
     return n;
 }
 
-static void name_index(Show *s, const Index *i) {
+static void name_index(GraphText *s, const Index *i) {
     if (map_get(&s->names, i))
         return;
-    Name n = unique(s, &s->local, i->name ? i->name : name(s->c, "i"));
+    Name n = unique_label(s, &s->local, i->name ? i->name : name(s->c, "i"));
     map_put(s->c, &s->names, i, (void *)(uintptr_t)n);
 }
 
-static void name_loads(Show *s, const Term *t) {
+static void name_loads(GraphText *s, const Term *t) {
     if (t->kind == TLoad)
         tensor_name(s, t->from);
     if (t->kind == TIndex)
@@ -84,11 +84,11 @@ static void name_loads(Show *s, const Term *t) {
         name_loads(s, t->outside);
 }
 
-static const char *index_name(Show *s, const Index *i) {
+static const char *index_label(GraphText *s, const Index *i) {
     return map_get(&s->names, i);
 }
 
-static void name_node(Show *s, const Node *n) {
+static void name_node(GraphText *s, const Node *n) {
     s->local = (Map){ 0 };
     for (int a = 0; a < n->naxis; a++)
         for (int i = 0; i < n->axis[a].n; i++)
@@ -103,7 +103,7 @@ static void name_node(Show *s, const Node *n) {
     tensor_name(s, n->out);
 }
 
-static void print_axes(Show *s, const Node *n) {
+static void print_result_axes(GraphText *s, const Node *n) {
     int rank = n->at ? n->out->type.rank : n->naxis;
     if (rank)
         fputc('[', s->to);
@@ -118,7 +118,7 @@ static void print_axes(Show *s, const Node *n) {
         if (x->n != 1)
             fputs(x->n ? "(" : "1", s->to);
         for (int i = 0; i < x->n; i++)
-            fprintf(s->to, "%s%s", i ? ", " : "", index_name(s, x->index[i]));
+            fprintf(s->to, "%s%s", i ? ", " : "", index_label(s, x->index[i]));
         if (x->n > 1)
             fputc(')', s->to);
     }
@@ -126,13 +126,13 @@ static void print_axes(Show *s, const Node *n) {
         fputc(']', s->to);
 }
 
-static void print_body(Show *s, const Node *n) {
+static void print_node_body(GraphText *s, const Node *n) {
     const char *sep = "";
     bool wrapped = n->reduce || n->ncond;
     if (wrapped)
         fprintf(s->to, "%s(", n->reduce ? reduce_names[n->reduce] : "only");
     for (int i = 0; i < n->nbind; i++, sep = ", ")
-        fprintf(s->to, "%s%s < %s", sep, index_name(s, n->bind[i]),
+        fprintf(s->to, "%s%s < %s", sep, index_label(s, n->bind[i]),
                 dim_text(s->c, n->bind[i]->size));
     for (int i = 0; i < n->ncond; i++, sep = ", ")
         fprintf(s->to, "%s%s", sep, term_text_named(s->c, n->cond[i], &s->names));
@@ -140,12 +140,12 @@ static void print_body(Show *s, const Node *n) {
             wrapped ? ")" : "");
 }
 
-static void print_node(Show *s, const Node *n) {
+static void print_flat_node(GraphText *s, const Node *n) {
     name_node(s, n);
     fprintf(s->to, "    %s", tensor_name(s, n->out));
-    print_axes(s, n);
+    print_result_axes(s, n);
     fputs(" = ", s->to);
-    print_body(s, n);
+    print_node_body(s, n);
     fputs("    #", s->to);
     if (n->call && n->call->op)
         fprintf(s->to, " %s,", n->call->op);
@@ -157,11 +157,11 @@ static void print_node(Show *s, const Node *n) {
     fputc('\n', s->to);
 }
 
-static void print_tensor(Show *s, const char *word, const Tensor *t, const char *note) {
+static void print_tensor(GraphText *s, const char *word, const Tensor *t, const char *note) {
     fprintf(s->to, "    %-6s %s: %s%s\n", word, tensor_name(s, t), type_text(s->c, &t->type), note);
 }
 
-static void print_terminals(Show *s, const Graph *g) {
+static void print_terminals(GraphText *s, const Graph *g) {
     for (int i = 0; i < g->input.n; i++) {
         const Terminal *t = &g->input.at[i];
         if (t->tensor)
@@ -181,7 +181,7 @@ static void print_terminals(Show *s, const Graph *g) {
 
 /* Every entry has names of its own; those of parameters and states are the same in all. */
 static void print_graph(Ctx *c, const Program *p, const Graph *g, FILE *to) {
-    Show s = { .c = c, .to = to };
+    GraphText s = { .c = c, .to = to };
     for (int i = 0; i < p->param.n; i++)
         tensor_name(&s, p->param.at[i]);
     for (int i = 0; i < p->state.n; i++)
@@ -189,7 +189,7 @@ static void print_graph(Ctx *c, const Program *p, const Graph *g, FILE *to) {
     fprintf(to, "\nentry %s {\n", g->name ? g->name : p->name ? p->name : "main");
     print_terminals(&s, g);
     for (int i = 0; i < g->node.n; i++)
-        print_node(&s, g->node.at[i]);
+        print_flat_node(&s, g->node.at[i]);
     for (int i = 0; i < g->output.n; i++)
         fprintf(to, "    out    %s = %s\n", g->output.at[i].name,
                 tensor_name(&s, g->output.at[i].tensor));
@@ -201,7 +201,7 @@ static void print_graph(Ctx *c, const Program *p, const Graph *g, FILE *to) {
 }
 
 void graph_print(Ctx *c, const Program *p, FILE *to) {
-    Show s = { .c = c, .to = to };
+    GraphText s = { .c = c, .to = to };
     fprintf(to, "program %s\n", p->name ? p->name : "main");
     for (int i = 0; i < p->param.n; i++)
         print_tensor(&s, "param", p->param.at[i], p->param.at[i]->frozen ? " frozen" : "");

@@ -23,18 +23,18 @@ typedef struct Header {
 
 /* ---- the dictionary */
 
-static bool wrong(const Header *h, const char *what) {
+static bool npy_wrong(const Header *h, const char *what) {
     return archive_error(h->c, h->path, "the header of the array is not as NumPy writes it: %s",
                          what);
 }
 
-static void skip_space(Header *h) {
+static void npy_space(Header *h) {
     while (h->s < h->end && (*h->s == ' ' || *h->s == '\t' || *h->s == '\n' || *h->s == '\r'))
         h->s++;
 }
 
-static bool take(Header *h, char ch) {
-    skip_space(h);
+static bool npy_take(Header *h, char ch) {
+    npy_space(h);
     if (h->s == h->end || *h->s != ch)
         return false;
     h->s++;
@@ -42,9 +42,9 @@ static bool take(Header *h, char ch) {
 }
 
 /* 'text' or "text", without escapes. */
-static bool read_string(Header *h, const char **text, size_t *n) {
+static bool npy_string(Header *h, const char **text, size_t *n) {
     char quote = '\'';
-    if (!take(h, quote) && !take(h, quote = '"'))
+    if (!npy_take(h, quote) && !npy_take(h, quote = '"'))
         return false;
     const char *from = h->s;
     while (h->s < h->end && *h->s != quote && *h->s != '\\' && *h->s != '\n')
@@ -58,7 +58,7 @@ static bool read_string(Header *h, const char **text, size_t *n) {
 
 static bool take_word(Header *h, const char *word) {
     size_t n = strlen(word);
-    skip_space(h);
+    npy_space(h);
     if ((size_t)(h->end - h->s) < n || memcmp(h->s, word, n) != 0)
         return false;
     h->s += n;
@@ -67,7 +67,7 @@ static bool take_word(Header *h, const char *word) {
 
 /* Python 2 wrote 3L for a long 3. */
 static bool read_size(Header *h, int64_t *d) {
-    skip_space(h);
+    npy_space(h);
     const char *from = h->s;
     *d = 0;
     for (; h->s < h->end && *h->s >= '0' && *h->s <= '9'; h->s++) {
@@ -83,20 +83,20 @@ static bool read_size(Header *h, int64_t *d) {
 }
 
 /* shape = () | (n,) | (n, m …) */
-static bool read_shape(Header *h, Array *a) {
-    if (!take(h, '('))
-        return wrong(h, "`shape` must be a tuple");
+static bool npy_shape(Header *h, Array *a) {
+    if (!npy_take(h, '('))
+        return npy_wrong(h, "`shape` must be a tuple");
     a->rank = 0;
-    while (!take(h, ')')) {
+    while (!npy_take(h, ')')) {
         if (a->rank == MaxRank)
             return archive_error(h->c, h->path, "the array has more than %d axes", MaxRank);
         if (!read_size(h, &a->dim[a->rank]))
-            return wrong(h, "a size in `shape` must be a whole number, 0 or more");
+            return npy_wrong(h, "a size in `shape` must be a whole number, 0 or more");
         a->rank++;
-        bool comma = take(h, ',');
+        bool comma = npy_take(h, ',');
         if (comma || (a->rank > 1 && h->s < h->end && *h->s == ')'))
             continue;
-        return wrong(h, "`shape` must be a tuple");
+        return npy_wrong(h, "`shape` must be a tuple");
     }
     return true;
 }
@@ -134,12 +134,12 @@ static bool no_such_type(const Header *h, const char *s, size_t n, char kind) {
 static bool read_descr(Header *h, Array *a) {
     const char *s;
     size_t n;
-    skip_space(h);
+    npy_space(h);
     if (h->s < h->end && *h->s == '[')
         return archive_error(h->c, h->path,
                              "an array of structures: only numbers and truth values are read");
-    if (!read_string(h, &s, &n))
-        return wrong(h, "`descr` must be a string");
+    if (!npy_string(h, &s, &n))
+        return npy_wrong(h, "`descr` must be a string");
     char order = n && memchr("<>|=", s[0], 4) ? s[0] : 0;
     size_t skip = order ? 1 : 0;
     char kind = n > skip ? s[skip] : 0;
@@ -159,51 +159,51 @@ static bool read_fortran(Header *h, Array *a) {
     (void)a;
     if (take_word(h, "True"))
         return h->fortran = true;
-    return take_word(h, "False") || wrong(h, "`fortran_order` must be True or False");
+    return take_word(h, "False") || npy_wrong(h, "`fortran_order` must be True or False");
 }
 
 static const struct { const char *key; bool (*read)(Header *, Array *); } keys[] = {
-    { "descr", read_descr }, { "fortran_order", read_fortran }, { "shape", read_shape },
+    { "descr", read_descr }, { "fortran_order", read_fortran }, { "shape", npy_shape },
 };
-enum { Keys = sizeof keys / sizeof *keys };
+enum { NKeys = sizeof keys / sizeof *keys };
 
 static int find_key(const char *s, size_t n) {
-    for (int i = 0; i < Keys; i++)
+    for (int i = 0; i < NKeys; i++)
         if (n == strlen(keys[i].key) && !memcmp(s, keys[i].key, n))
             return i;
     return -1;
 }
 
 static bool read_dictionary(Header *h, Array *a) {
-    bool seen[Keys] = { false };
+    bool seen[NKeys] = { false };
     const char *s;
     size_t n;
-    if (!take(h, '{'))
-        return wrong(h, "a dictionary is expected");
-    for (int left = Keys; left > 0; left--) {
-        if (!read_string(h, &s, &n))
-            return wrong(h, "it needs `descr`, `fortran_order` and `shape`");
+    if (!npy_take(h, '{'))
+        return npy_wrong(h, "a dictionary is expected");
+    for (int left = NKeys; left > 0; left--) {
+        if (!npy_string(h, &s, &n))
+            return npy_wrong(h, "it needs `descr`, `fortran_order` and `shape`");
         int k = find_key(s, n);
         if (k < 0 || seen[k])
-            return wrong(h, k < 0 ? "an unknown key" : "a key is given twice");
+            return npy_wrong(h, k < 0 ? "an unknown key" : "a key is given twice");
         seen[k] = true;
-        if (!take(h, ':'))
-            return wrong(h, "`:` is expected after a key");
+        if (!npy_take(h, ':'))
+            return npy_wrong(h, "`:` is expected after a key");
         if (!keys[k].read(h, a))
             return false;
-        if (!take(h, ',') && left > 1)
-            return wrong(h, "`,` is expected after a value");
+        if (!npy_take(h, ',') && left > 1)
+            return npy_wrong(h, "`,` is expected after a value");
     }
-    if (!take(h, '}'))
-        return wrong(h, "`}` is expected");
-    skip_space(h);
-    return h->s == h->end || wrong(h, "only spaces may follow the dictionary");
+    if (!npy_take(h, '}'))
+        return npy_wrong(h, "`}` is expected");
+    npy_space(h);
+    return h->s == h->end || npy_wrong(h, "only spaces may follow the dictionary");
 }
 
 /* ---- the file */
 
 /* Finds header and data. */
-static bool split(Header *h, Bytes b, Bytes *data) {
+static bool npy_parts(Header *h, Bytes b, Bytes *data) {
     int wide = b.n > 6 && b.at[6] > 1 ? 4 : 2;
     size_t fixed = 8 + (size_t)wide;
     if (b.n < fixed)
@@ -237,7 +237,7 @@ bool npy_read(Ctx *c, const char *path, Bytes b, Array *a) {
     Header h = { .c = c, .path = path };
     Bytes data = { 0 };
     size_t count, bytes;
-    if (!split(&h, b, &data) || !read_dictionary(&h, a))
+    if (!npy_parts(&h, b, &data) || !read_dictionary(&h, a))
         return false;
     if (!array_size(a, &count, &bytes))
         return archive_error(c, path, "the shape has more elements than memory can hold");

@@ -1,30 +1,43 @@
-/* resolve.h: what resolve.c (statements) and resolve_expr.c (names, expressions) share. Nothing else includes it. */
+/* resolve.h: what the files named resolve*.c share. Nothing else includes it. */
 #ifndef RESOLVE_H
 #define RESOLVE_H
 
 #include "compiler.h"
 
 typedef enum LocalKind {
-    LocalParameter, LocalSymbol, LocalInput, LocalOutput, LocalParam, LocalState, LocalBlock, LocalLet, LocalTurn,
-    LocalValue, LocalIndex,
+    LocalParameter, LocalSymbol, LocalInput, LocalOutput, LocalParam, LocalState, LocalBlock,
+    LocalLet, LocalTurn, LocalValue, LocalIndex,
 } LocalKind;
 
 /* What an expression is, as far as it shows without shapes. Unclear is silent. */
-typedef enum Nature { Unclear, Constant, Somevalue, Tensorial, AModel, ARecipe, AnInstance, AnOp, AConfig, AModule } Nature;
-typedef struct Kind { Nature nature; Item *item; bool applied, fresh; } Kind;   /* fresh: an application that makes an instance */
+typedef enum Nature {
+    Unclear, Constant, Somevalue, Tensorial, AModel, ARecipe, AnInstance, AnOp, AConfig, AModule,
+} Nature;
+typedef struct Kind {
+    Nature nature;
+    Item *item;
+    bool applied;
+} Kind;
 
-/* One value given to a name, and the sets of those that may be its value at some point. Sets are trees that share. */
+/* One value given to a name, and the sets of those that may be its value at some point: trees that
+ * share. */
 typedef struct Def { Name name; Span at, replaced; bool used, quiet; } Def;
 typedef struct ReachSet { Def *def; struct ReachSet *a, *b; int n; bool used; } ReachSet;
 
 typedef enum Certainty { NotGiven, PerhapsGiven, IsGiven } Certainty;
-typedef struct Fact { Certainty given; const Stmt *branch; bool other; Span where; ReachSet *reach; } Fact;
+typedef struct Fact {
+    Certainty given;
+    const Stmt *branch;                 /* PerhapsGiven: only in this, or in its other part */
+    bool other;
+    Span where;
+    ReachSet *reach;
+} Fact;
 
 typedef struct Local {
     Name name; Span at;
     LocalKind kind;
     Kind is;
-    Fact fact;                          /* of outputs and values: what is known at this point of the text */
+    Fact fact;                          /* of outputs and values: what is known at this point */
     bool turns;                         /* it differs from turn to turn of a loop around it */
     bool read;
     int last_read;
@@ -39,7 +52,12 @@ typedef struct NameScope {
 typedef struct Change { Local *local; Fact before; } Change;
 typedef struct OuterLoop { const Stmt *stmt; struct OuterLoop *up; } OuterLoop;
 typedef struct Branch { const Stmt *stmt; bool other; const struct Branch *up; } Branch;
-typedef struct Named { struct Named *next; Span at; const OuterLoop *loop; const Branch *branch; } Named;
+typedef struct Named {
+    struct Named *next;
+    Span at;
+    const OuterLoop *loop;
+    const Branch *branch;
+} Named;
 
 typedef struct Chain { bool open; const Stmt *last, *cut; Span cut_at; bool second; } Chain;
 
@@ -54,11 +72,11 @@ typedef struct Resolver {
     VEC(Change) changes;                /* undone after a branch */
     VEC(Local *) locals;
     VEC(Def *) defs;
-    Map names;                          /* paths of instances and parameters → Named, a list */
+    Map names;                          /* of instances and parameters → Named, a list */
     Map unnamed;                        /* model → the first instance without a name */
     const Stmt *stmt;                   /* under way, for suggestions */
     int reads;
-    bool quiet;                         /* something did not parse: an unknown name may be its echo */
+    bool quiet;                         /* not all parsed: an unknown name may be its echo */
     bool indexed, train;
 } Resolver;
 
@@ -86,7 +104,7 @@ Kind   resolve_as(Resolver *r, const Expr *e);
 
 /* resolve_expr.c */
 Kind   resolve_expr(Resolver *r, const Expr *e);
-Kind   resolve_applied(Resolver *r, const Expr *e, const Path *as);     /* an expression that `as` may follow */
+Kind   resolve_applied(Resolver *r, const Expr *e, const Path *as);     /* `as` may follow it */
 void   resolve_type(Resolver *r, const TypeExpr *t, bool introduces);
 void   resolve_dims(Resolver *r, const DimList *d, bool introduces);
 void   introduce_indices(Resolver *r, const DimList *d);

@@ -24,10 +24,31 @@ static RowInfo *info(Ctx *c, Item *decl)
     return i;
 }
 
+/* The declaration as it stands, its own lines, without remarks. */
+static char *declaration(Ctx *c, Span at)
+{
+    Text t = { 0 };
+    bool quoted = false;
+    text_add(c, &t, "%s", "");
+    for (int i = at.from; at.src && i < at.to; i++) {
+        char ch = at.src->text[i];
+        if (ch == '"' && (i == at.from || at.src->text[i - 1] != '\\')) quoted = !quoted;
+        if (ch == '#' && !quoted) {
+            while (i < at.to && at.src->text[i] != '\n') i++;
+            ch = '\n';
+        }
+        if (ch == '\n') quoted = false;
+        while (ch == '\n' && t.n && strchr(" \t\r\n", t.s[t.n - 1])) t.s[--t.n] = 0;
+        if (t.n || !strchr(" \t\r\n", ch)) text_add(c, &t, "%c", ch == '\t' || ch == '\r' ? ' ' : ch);
+    }
+    while (t.n && strchr(" \n", t.s[t.n - 1])) t.s[--t.n] = 0;
+    return t.s;
+}
+
 const char *row_line(Ctx *c, Item *decl)
 {
     RowInfo *i = info(c, decl);
-    if (!i->line) i->line = source_text(c, decl->line);
+    if (!i->line) i->line = declaration(c, decl->line);
     return i->line;
 }
 

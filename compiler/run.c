@@ -1,7 +1,8 @@
 /* run.c: `mithrilc run`: one call of an entry, computed by the reference evaluator.
  *
- * In: named .npy files. Out: DIR/OUTPUT.npy for every output. Sizes that nothing binds are read off the files' shapes.
- * No C compiler is needed, and no generated code runs: the answer is the model's meaning, to compare that code with. */
+ * In: named .npy files. Out: DIR/OUTPUT.npy for every output. Sizes that nothing binds are read
+ * off the files' shapes. No C compiler is needed, and no generated code runs: the answer is the
+ * model's meaning, to compare that code with. */
 #include "compile.h"
 
 #include <stdlib.h>
@@ -41,7 +42,7 @@ static Graph *chosen_entry(Ctx *c, const Program *p) {
     }
     if (p->n == 1)
         return p->graph[0];
-    Text names = {0};
+    Text names = { 0 };
     for (int i = 0; i < p->n; i++)
         text_add(c, &names, "%s%s", i ? ", " : "", p->graph[i]->name);
     error_plain(c, "%s has several entries: --entry one of %s", p->name, names.s);
@@ -49,7 +50,7 @@ static Graph *chosen_entry(Ctx *c, const Program *p) {
 }
 
 static char *array_shape(Ctx *c, const Array *a) {
-    Text out = {0};
+    Text out = { 0 };
     text_add(c, &out, "%s[", elem_name(a->elem));
     for (int i = 0; i < a->rank; i++)
         text_add(c, &out, "%s%lld", i ? ", " : "", (long long)a->dim[i]);
@@ -68,7 +69,8 @@ static void bind_sizes(Ctx *c, const Graph *g, const Inputs *in) {
             bool symbol = d->n == 1 && d->term[0].coef == 1 && d->term[0].n == 1 &&
                           d->term[0].atom[0]->kind == AtomSymbol;
             if (symbol && !d->term[0].atom[0]->symbol->bounded)
-                push(c, &c->opt.bind, ((Binding){ d->term[0].atom[0]->symbol->name, a->dim[k], a->dim[k] }));
+                push(c, &c->opt.bind,
+                     ((Binding){ d->term[0].atom[0]->symbol->name, a->dim[k], a->dim[k] }));
         }
     }
 }
@@ -101,7 +103,7 @@ static int64_t elements(const Type *t, const Graph *g, const int64_t *size) {
     return n;
 }
 
-static bool fits(const Array *a, const Type *t, const Graph *g, const int64_t *size) {
+static bool shape_fits(const Array *a, const Type *t, const Graph *g, const int64_t *size) {
     bool same = a->rank == t->rank;
     for (int i = 0; same && i < a->rank; i++)
         same = a->dim[i] == eval_dim(t->dim[i], g, size);
@@ -109,7 +111,7 @@ static bool fits(const Array *a, const Type *t, const Graph *g, const int64_t *s
 }
 
 /* The array in the storage of the terminal: any float type becomes the working precision. */
-static void *converted(Ctx *c, const Array *a, Elem want, int64_t n) {
+static void *input_data(Ctx *c, const Array *a, Elem want, int64_t n) {
     Elem to = elem_storage(c, want);
     int from_bytes = elem_bytes(c, a->elem), to_bytes = elem_bytes(c, to);
     char *data = alloc(c, (size_t)(n ? n : 1) * (size_t)to_bytes);
@@ -118,24 +120,28 @@ static void *converted(Ctx *c, const Array *a, Elem want, int64_t n) {
         return data;
     }
     for (int64_t i = 0; i < n; i++)
-        elem_store(to, data + i * to_bytes, elem_load(a->elem, (const char *)a->data + i * from_bytes));
+        elem_store(to, data + i * to_bytes,
+                   elem_load(a->elem, (const char *)a->data + i * from_bytes));
     return data;
 }
 
-static bool give_input(Ctx *c, const Terminal *t, const Inputs *in, const Graph *g, const int64_t *size, Map *env) {
+static bool give_input(Ctx *c, const Terminal *t, const Inputs *in, const Graph *g,
+                       const int64_t *size, Map *env) {
     const Type *type = &t->tensor->type;
     const Array *a = input_named(in, t->name);
     if (!a) {
-        error_plain(c, "the input `%s` %s is not given: --input %s=FILE.npy", t->name, type_text(c, type), t->name);
+        error_plain(c, "the input `%s` %s is not given: --input %s=FILE.npy", t->name,
+                    type_text(c, type), t->name);
         return false;
     }
-    bool right_elem = a->elem == elem_storage(c, type->elem) ||
-                      (type->elem == Float && elem_is_float(a->elem));
-    if (!right_elem || !fits(a, type, g, size)) {
-        error_plain(c, "the input `%s` is %s, found %s", t->name, type_text(c, type), array_shape(c, a));
+    bool right_elem =
+        a->elem == elem_storage(c, type->elem) || (type->elem == Float && elem_is_float(a->elem));
+    if (!right_elem || !shape_fits(a, type, g, size)) {
+        error_plain(c, "the input `%s` is %s, found %s", t->name, type_text(c, type),
+                    array_shape(c, a));
         return false;
     }
-    map_put(c, env, t->tensor, converted(c, a, type->elem, elements(type, g, size)));
+    map_put(c, env, t->tensor, input_data(c, a, type->elem, elements(type, g, size)));
     return true;
 }
 
@@ -166,7 +172,8 @@ static void give_states(Ctx *c, const Program *p, Map *env) {
         char *data = alloc(c, (size_t)(n ? n : 1) * (size_t)bytes);
         for (int64_t k = 0; k < n; k++) {
             if (t->init && t->init->value)
-                memcpy(data + k * bytes, (const char *)t->init->value->data + k * bytes, (size_t)bytes);
+                memcpy(data + k * bytes, (const char *)t->init->value->data + k * bytes,
+                       (size_t)bytes);
             else
                 elem_store(e, data + k * bytes, init_number(t->init));
         }
@@ -213,7 +220,7 @@ static bool bind_from_inputs(Work *w, const Inputs *in) {
 
 int command_run(Work *w) {
     Ctx *c = w->c;
-    Inputs in = {0};
+    Inputs in = { 0 };
     read_inputs(c, &in);
     run_passes(w, "build");
     if (w->dumped)
@@ -221,15 +228,20 @@ int command_run(Work *w) {
     if (!bind_from_inputs(w, &in) || !run_passes_after(w, "build", "simplify") || w->dumped)
         return w->dumped ? 0 : 1;
     if (w->programs.n != 1) {
-        error_plain(c, "`run` takes a model with one export; %s has %d", c->opt.model, w->programs.n);
+        error_plain(c, "`run` takes a model with one export; %s has %d", c->opt.model,
+                    w->programs.n);
         return 1;
     }
     const Program *p = w->programs.at[0];
     const Graph *g = chosen_entry(c, p);
-    Map env = {0};
+    Map env = { 0 };
     int64_t *size = NEWN(c, int64_t, g ? g->size.n + 1 : 1);
-    if (!g || !have_weights(c, p) || !vary_sizes(c, g, &in, size) || !give_inputs(c, g, &in, size, &env))
+    if (!g || !have_weights(c, p) || !vary_sizes(c, g, &in, size) ||
+        !give_inputs(c, g, &in, size, &env))
         return 1;
     give_states(c, p, &env);
-    return eval(c, g, &env, size) && write_outputs(c, g, size, &env) ? 0 : 1;
+    return indices_good(c, g, size, &env) && eval(c, g, &env, size) &&
+                   write_outputs(c, g, size, &env)
+               ? 0
+               : 1;
 }

@@ -14,14 +14,14 @@
 
 static const uint64_t most_header = 100000000;
 
-typedef struct Range { uint64_t from, to; int array; } Range;
+typedef struct ByteRange { uint64_t from, to; int array; } ByteRange;
 
 typedef struct Safe {
     Ctx *c;
     const char *path;
     Bytes data;
     Archive *archive;
-    Range *range;
+    ByteRange *range;
 } Safe;
 
 static const struct { const char *name; Elem elem; } dtypes[] = {
@@ -41,7 +41,7 @@ static const char *name_shown(const Safe *s, const Json *item) {
     return shown(s->c, item->key, item->key_n);
 }
 
-static bool wrong(const Safe *s, const Json *item, const char *what) {
+static bool header_wrong(const Safe *s, const Json *item, const char *what) {
     return archive_error(s->c, s->path, "array `%s`: %s", name_shown(s, item), what);
 }
 
@@ -52,7 +52,7 @@ static bool is_natural(const Json *j) {
 static bool read_dtype(const Safe *s, const Json *item, Array *a) {
     const Json *j = json_get(item, "dtype");
     if (!j || j->kind != JsonString)
-        return wrong(s, item, "`dtype` must be a string");
+        return header_wrong(s, item, "`dtype` must be a string");
     a->elem = dtype_named(j);
     if (a->elem)
         return true;
@@ -60,34 +60,34 @@ static bool read_dtype(const Safe *s, const Json *item, Array *a) {
                          name_shown(s, item), shown(s->c, j->text, j->n));
 }
 
-static bool read_shape(const Safe *s, const Json *item, Array *a) {
+static bool read_sizes(const Safe *s, const Json *item, Array *a) {
     const Json *j = json_get(item, "shape");
     if (!j || j->kind != JsonArray)
-        return wrong(s, item, "`shape` must be an array of numbers");
+        return header_wrong(s, item, "`shape` must be an array of numbers");
     if (j->n > MaxRank)
         return archive_error(s->c, s->path, "array `%s`: %zu axes; at most %d can be read",
                              name_shown(s, item), j->n, MaxRank);
     a->rank = (int)j->n;
     for (int i = 0; i < a->rank; i++) {
         if (!is_natural(&j->item[i]))
-            return wrong(s, item, "a size in `shape` must be a whole number, 0 or more");
+            return header_wrong(s, item, "a size in `shape` must be a whole number, 0 or more");
         a->dim[i] = j->item[i].whole;
     }
     return true;
 }
 
-static bool read_range(const Safe *s, const Json *item, const Array *a, Range *r) {
+static bool read_offsets(const Safe *s, const Json *item, const Array *a, ByteRange *r) {
     const Json *j = json_get(item, "data_offsets");
     if (!j || j->kind != JsonArray || j->n != 2 || !is_natural(&j->item[0]) ||
         !is_natural(&j->item[1]))
-        return wrong(s, item, "`data_offsets` must be two whole numbers");
+        return header_wrong(s, item, "`data_offsets` must be two whole numbers");
     r->from = (uint64_t)j->item[0].whole;
     r->to = (uint64_t)j->item[1].whole;
     size_t count, bytes;
     if (!array_size(a, &count, &bytes))
-        return wrong(s, item, "its shape has more elements than memory can hold");
+        return header_wrong(s, item, "its shape has more elements than memory can hold");
     if (r->to < r->from)
-        return wrong(s, item, "it ends before it begins");
+        return header_wrong(s, item, "it ends before it begins");
     if (r->to - r->from == bytes)
         return true;
     return archive_error(
@@ -99,15 +99,16 @@ static bool read_array(Safe *s, const Json *item) {
     int i = s->archive->n;
     Array *a = &s->archive->at[i];
     if (item->kind != JsonObject)
-        return wrong(s, item, "its entry in the header must be an object");
+        return header_wrong(s, item, "its entry in the header must be an object");
     if (item->repeated)
-        return wrong(s, item, "a key of its entry is given twice");
+        return header_wrong(s, item, "a key of its entry is given twice");
     if (item->n != 3)
-        return wrong(s, item,
-                     "its entry must have `dtype`, `shape` and `data_offsets`, and nothing else");
+        return header_wrong(
+            s, item, "its entry must have `dtype`, `shape` and `data_offsets`, and nothing else");
     if (memchr(item->key, 0, item->key_n))
-        return wrong(s, item, "a zero byte in its name");
-    if (!read_dtype(s, item, a) || !read_shape(s, item, a) || !read_range(s, item, a, &s->range[i]))
+        return header_wrong(s, item, "a zero byte in its name");
+    if (!read_dtype(s, item, a) || !read_sizes(s, item, a) ||
+        !read_offsets(s, item, a, &s->range[i]))
         return false;
     s->range[i].array = i;
     a->name = intern(s->c, item->key, item->key_n);
@@ -127,8 +128,8 @@ static bool check_metadata(const Safe *s, const Json *meta) {
     return true;
 }
 
-static int by_position(const void *pa, const void *pb) {
-    const Range *a = pa, *b = pb;
+static int by_begin(const void *pa, const void *pb) {
+    const ByteRange *a = pa, *b = pb;
     if (a->from != b->from)
         return a->from < b->from ? -1 : 1;
     if (a->to != b->to)
@@ -138,9 +139,9 @@ static int by_position(const void *pa, const void *pb) {
 
 static bool check_tiling(Safe *s) {
     uint64_t end = 0;
-    qsort(s->range, (size_t)s->archive->n, sizeof *s->range, by_position);
+    qsort(s->range, (size_t)s->archive->n, sizeof *s->range, by_begin);
     for (int i = 0; i < s->archive->n; i++) {
-        const Range *r = &s->range[i];
+        const ByteRange *r = &s->range[i];
         const char *nm = s->archive->at[r->array].name;
         if (r->from != end)
             return archive_error(
@@ -158,7 +159,7 @@ static bool check_tiling(Safe *s) {
 
 static bool take_data(Safe *s) {
     for (int i = 0; i < s->archive->n; i++) {
-        const Range *r = &s->range[i];
+        const ByteRange *r = &s->range[i];
         Array *a = &s->archive->at[r->array];
         a->data = array_data(s->c, a, s->data.at + r->from, false);
         if (!bools_good(a))
@@ -178,7 +179,7 @@ static bool read_header(Safe *s, const Json *header) {
     if (header->n > INT_MAX / 2)
         return archive_error(s->c, s->path, "too many arrays");
     s->archive->at = NEWN(s->c, Array, header->n);
-    s->range = NEWN(s->c, Range, header->n + 1);
+    s->range = NEWN(s->c, ByteRange, header->n + 1);
     for (size_t i = 0; i < header->n; i++) {
         const Json *item = &header->item[i];
         bool meta = item->key_n == 12 && !memcmp(item->key, "__metadata__", 12);
@@ -189,7 +190,7 @@ static bool read_header(Safe *s, const Json *header) {
 }
 
 /* The bytes of the header; what follows is the data. */
-static bool split(Safe *s, Bytes b, Bytes *header) {
+static bool split_file(Safe *s, Bytes b, Bytes *header) {
     if (!b.n)
         return archive_error(s->c, s->path, "the file is empty");
     if (b.n < 8)
@@ -214,7 +215,7 @@ Archive *safetensors_read(Ctx *c, const char *path, Bytes b) {
     Bytes header = { 0 };
     JsonError e;
     s.archive->path = path;
-    if (!split(&s, b, &header))
+    if (!split_file(&s, b, &header))
         return NULL;
     const Json *j = json_read(c, (const char *)header.at, header.n, &e);
     if (!j)

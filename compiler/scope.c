@@ -4,32 +4,30 @@
 #include <ctype.h>
 #include <string.h>
 
-Scope *scope_in(Ctx *c, Scope *up, bool keeps)
-{
+Scope *scope_in(Ctx *c, Scope *up, bool keeps) {
     Scope *s = NEW(c, Scope);
     s->up = up;
     s->keeps = keeps;
     return s;
 }
 
-void scope_reset(Scope *s)
-{
-    if (s->names.n) memset(s->names.slot, 0, sizeof *s->names.slot * (size_t)s->names.cap);
+void scope_reset(Scope *s) {
+    if (s->names.n)
+        memset(s->names.slot, 0, sizeof *s->names.slot * (size_t)s->names.cap);
     s->names.n = 0;
     s->var.n = 0;
 }
 
-Var *find_var(const Scope *s, Name n)
-{
+Var *find_var(const Scope *s, Name n) {
     for (; s; s = s->up) {
         Var *v = map_get(&s->names, n);
-        if (v) return v;
+        if (v)
+            return v;
     }
     return NULL;
 }
 
-Var *scope_declare(Ctx *c, Scope *s, Name n, VarKind k, Value v, Span at)
-{
+Var *scope_declare(Ctx *c, Scope *s, Name n, VarKind k, Value v, Span at) {
     Var *var = NEW(c, Var);
     *var = (Var){ .name = n, .kind = k, .value = v, .at = at };
     map_put(c, &s->names, n, var);
@@ -37,16 +35,18 @@ Var *scope_declare(Ctx *c, Scope *s, Name n, VarKind k, Value v, Span at)
     return var;
 }
 
-static bool may_assign(const Var *v) { return v->kind == VarLocal || v->kind == VarOut; }
+static bool may_assign(const Var *v) {
+    return v->kind == VarLocal || v->kind == VarOut;
+}
 
 /* Rule 8: an old name takes the value where it is; a new one belongs to the body or the turn of a loop.
  * What may not be assigned at all was said when names were resolved. */
-void scope_assign(Act *a, Name n, Value v, Span at)
-{
+void scope_assign(Act *a, Name n, Value v, Span at) {
     Ctx *c = a->e->c;
     for (Scope *s = a->scope; s; s = s->up) {
         Var *old = map_get(&s->names, n);
-        if (old && !may_assign(old)) return;
+        if (old && !may_assign(old))
+            return;
         if (old) {
             old->value = v;
             old->at = at;
@@ -55,26 +55,29 @@ void scope_assign(Act *a, Name n, Value v, Span at)
         }
         if (s->branch && find_var(s->up, n)) {
             Var *outer = find_var(s->up, n);
-            if (may_assign(outer)) scope_declare(c, s, n, outer->kind, v, at)->given = true;
+            if (may_assign(outer))
+                scope_declare(c, s, n, outer->kind, v, at)->given = true;
             return;
         }
     }
     Scope *home = a->scope;
-    while (home->up && !home->keeps && !home->branch) home = home->up;
+    while (home->up && !home->keeps && !home->branch)
+        home = home->up;
     scope_declare(c, home, n, VarLocal, v, at)->given = true;
 }
 
-bool is_capital(Name n) { return isupper((unsigned char)n[0]) != 0; }
+bool is_capital(Name n) {
+    return isupper((unsigned char)n[0]) != 0;
+}
 
-Item *item_named(const Module *m, Name n)
-{
+Item *item_named(const Module *m, Name n) {
     Item *item = map_get(&m->names, n);
     return item && item->kind != IUse ? item : NULL;
 }
 
-Item *item_below(const Module *m, Name use, Name n)
-{
+Item *item_below(const Module *m, Name use, Name n) {
     const Item *item = map_get(&m->names, use);
-    if (!item || item->kind != IUse || !item->used) return NULL;
+    if (!item || item->kind != IUse || !item->used)
+        return NULL;
     return map_get(&item->used->names, n);
 }

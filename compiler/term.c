@@ -14,12 +14,12 @@ struct Terms { Term **slot; int n, cap; };
 
 /* ---- one pointer for equal terms */
 
-static uint32_t mix(uint32_t h, uint64_t v) {
+static uint32_t hash_bits(uint32_t h, uint64_t v) {
     return (h ^ (uint32_t)(v * 0x9E3779B97F4A7C15u >> 32)) * 16777619u;
 }
 
-static uint32_t mix_pointer(uint32_t h, const void *p) {
-    return mix(h, (uint64_t)(uintptr_t)p);
+static uint32_t hash_word(uint32_t h, const void *p) {
+    return hash_bits(h, (uint64_t)(uintptr_t)p);
 }
 
 static uint64_t double_bits(double v) {
@@ -28,13 +28,13 @@ static uint64_t double_bits(double v) {
     return b;
 }
 
-static uint32_t term_hash(const Term *t) {
-    uint32_t h =
-        mix(mix(2166136261u, (uint64_t)t->kind * 64 + (uint64_t)t->elem), double_bits(t->number));
-    h = mix_pointer(mix_pointer(mix_pointer(h, t->index), t->size), t->from);
-    h = mix_pointer(mix_pointer(mix_pointer(h, t->outside), t->as), t->fn);
+static uint32_t hash_of_term(const Term *t) {
+    uint32_t h = hash_bits(hash_bits(2166136261u, (uint64_t)t->kind * 64 + (uint64_t)t->elem),
+                           double_bits(t->number));
+    h = hash_word(hash_word(hash_word(h, t->index), t->size), t->from);
+    h = hash_word(hash_word(hash_word(h, t->outside), t->as), t->fn);
     for (int i = 0; i < t->n; i++)
-        h = mix_pointer(h, t->kid[i]);
+        h = hash_word(h, t->kid[i]);
     return h;
 }
 
@@ -64,13 +64,13 @@ static void terms_grow(Ctx *c, struct Terms *t) {
     }
 }
 
-static Term *term(Ctx *c, Term want) {
+static Term *term_new(Ctx *c, Term want) {
     if (!c->terms)
         c->terms = NEW(c, struct Terms);
     struct Terms *t = c->terms;
     if (t->n * 2 >= t->cap)
         terms_grow(c, t);
-    want.hash = term_hash(&want);
+    want.hash = hash_of_term(&want);
     uint32_t h = want.hash & (uint32_t)(t->cap - 1);
     for (; t->slot[h]; h = (h + 1) & (uint32_t)(t->cap - 1))
         if (same(t->slot[h], &want))
@@ -86,18 +86,18 @@ static Term *term(Ctx *c, Term want) {
 }
 
 Term *term_number(Ctx *c, Elem e, double v) {
-    return term(c, (Term){ .kind = TNumber, .elem = e, .number = v });
+    return term_new(c, (Term){ .kind = TNumber, .elem = e, .number = v });
 }
 
 Term *term_index(Ctx *c, Index *i) {
-    return term(c, (Term){ .kind = TIndex, .elem = I32, .index = i });
+    return term_new(c, (Term){ .kind = TIndex, .elem = I32, .index = i });
 }
 
 Term *term_size(Ctx *c, Dim d) {
     int64_t n;
     if (dim_number(d, &n))
         return term_number(c, AnyInt, (double)n);
-    return term(c, (Term){ .kind = TSize, .elem = AnyInt, .size = d });
+    return term_new(c, (Term){ .kind = TSize, .elem = AnyInt, .size = d });
 }
 
 /* A number written without a type takes that of what it meets. */
@@ -115,22 +115,22 @@ Term *term_load(Ctx *c, Tensor *t, Term **at, int n, Term *outside, Name as) {
         inside = inside && term_inside(c, at[i], t->type.dim[i]);
     if (outside)
         outside = inside ? NULL : adapted(c, outside, t->type.elem);
-    return term(c, (Term){ .kind = TLoad,
-                           .elem = t->type.elem,
-                           .from = t,
-                           .kid = at,
-                           .n = n,
-                           .outside = outside,
-                           .as = as });
+    return term_new(c, (Term){ .kind = TLoad,
+                               .elem = t->type.elem,
+                               .from = t,
+                               .kid = at,
+                               .n = n,
+                               .outside = outside,
+                               .as = as });
 }
 
 Term *term_plain(Ctx *c, const Fn *f, Elem e, Term **arg) {
-    return term(c, (Term){ .kind = TApply, .elem = e, .fn = f, .kid = arg, .n = f->arity });
+    return term_new(c, (Term){ .kind = TApply, .elem = e, .fn = f, .kid = arg, .n = f->arity });
 }
 
 /* ---- folding */
 
-static bool is_number(const Term *t, double v) {
+static bool is_plain_number(const Term *t, double v) {
     return t->kind == TNumber && double_bits(t->number) == double_bits(v);
 }
 
@@ -180,14 +180,14 @@ static Term *fold_logic(Ctx *c, FnId f, Term **arg) {
 /* What is exact for every float: signed zeros, infinities and NaN included. */
 static Term *fold_float(Ctx *c, FnId f, Elem e, Term **arg) {
     switch (f) {
-    case FnAdd: return is_number(arg[1], -0.0) ? arg[0] : is_number(arg[0], -0.0) ? arg[1] : NULL;
-    case FnSub: return is_number(arg[1], 0.0) ? arg[0] : NULL;
-    case FnMul: return is_number(arg[1], 1.0) ? arg[0] : is_number(arg[0], 1.0) ? arg[1] : NULL;
-    case FnDiv: return is_number(arg[1], 1.0) ? arg[0] : NULL;
+    case FnAdd: return is_plain_number(arg[1], -0.0) ? arg[0] : is_plain_number(arg[0], -0.0) ? arg[1] : NULL;
+    case FnSub: return is_plain_number(arg[1], 0.0) ? arg[0] : NULL;
+    case FnMul: return is_plain_number(arg[1], 1.0) ? arg[0] : is_plain_number(arg[0], 1.0) ? arg[1] : NULL;
+    case FnDiv: return is_plain_number(arg[1], 1.0) ? arg[0] : NULL;
     case FnPow:
-        return is_number(arg[1], 1.0)   ? arg[0]
-               : is_number(arg[1], 2.0) ? term_apply2(c, FnMul, e, arg[0], arg[0])
-                                        : NULL;
+        return is_plain_number(arg[1], 1.0)   ? arg[0]
+               : is_plain_number(arg[1], 2.0) ? term_apply2(c, FnMul, e, arg[0], arg[0])
+                                              : NULL;
     case FnNeg: return arg[0]->kind == TApply && arg[0]->fn->id == FnNeg ? arg[0]->kid[0] : NULL;
     case FnMax:
     case FnMin: return arg[0] == arg[1] ? arg[0] : NULL;
@@ -195,7 +195,7 @@ static Term *fold_float(Ctx *c, FnId f, Elem e, Term **arg) {
     }
 }
 
-static Term *fold(Ctx *c, const Fn *f, Elem e, Elem of, Term **arg) {
+static Term *fold_application(Ctx *c, const Fn *f, Elem e, Elem of, Term **arg) {
     if (f->id == FnWhere)
         return fold_where(arg);
     if (f->id == FnAnd || f->id == FnOr || f->id == FnNot)
@@ -215,13 +215,14 @@ Term *term_apply(Ctx *c, const Fn *f, Elem e, Term **arg) {
         own[i] = f->id == FnCast ? arg[i] : adapted(c, arg[i], of);
     Term *t = fold_numbers(c, f, e, of, own);
     if (!t)
-        t = fold(c, f, e, of, own);
+        t = fold_application(c, f, e, of, own);
     return t ? adapted(c, t, e) : term_plain(c, f, e, own);
 }
 
 Term *term_apply1(Ctx *c, FnId f, Elem e, Term *a) {
     return term_apply(c, fn(f), e, (Term *[]){ a });
 }
+
 Term *term_apply2(Ctx *c, FnId f, Elem e, Term *a, Term *b) {
     return term_apply(c, fn(f), e, (Term *[]){ a, b });
 }
@@ -265,11 +266,11 @@ Term *term_map(Ctx *c, Term *t, Term *(*leaf)(Ctx *, Term *, void *), void *with
     return walk(c, t, &(Walk){ .leaf = leaf, .with = with });
 }
 
-typedef struct Subst { Index *const *from; Term *const *to; int n; } Subst;
+typedef struct IndexSubst { Index *const *from; Term *const *to; int n; } IndexSubst;
 
 static Term *subst_leaf(Ctx *c, Term *t, void *with) {
     (void)c;
-    const Subst *s = with;
+    const IndexSubst *s = with;
     for (int i = 0; t->kind == TIndex && i < s->n; i++)
         if (t->index == s->from[i])
             return s->to[i];
@@ -277,7 +278,7 @@ static Term *subst_leaf(Ctx *c, Term *t, void *with) {
 }
 
 Term *term_subst(Ctx *c, Term *t, Index *const *from, Term *const *to, int n) {
-    return term_map(c, t, subst_leaf, &(Subst){ from, to, n });
+    return term_map(c, t, subst_leaf, &(IndexSubst){ from, to, n });
 }
 
 bool term_uses(const Term *t, const Index *i) {
@@ -314,11 +315,11 @@ static const struct { unsigned char own, left, right; } levels[] = {     /* of a
     [FnExtern] = {0, 0, 0},
 };
 
-typedef struct Printer { Ctx *c; Text text; const Map *names; } Printer;
+typedef struct TermPrinter { Ctx *c; Text text; const Map *names; } TermPrinter;
 
-static void print(Printer *p, const Term *t, int level);
+static void print(TermPrinter *p, const Term *t, int level);
 
-static void print_number(Printer *p, const Term *t) {
+static void print_term_number(TermPrinter *p, const Term *t) {
     char s[40];
     if (t->elem == Bool) {
         text_add(p->c, &p->text, "%s", t->number != 0.0 ? "true" : "false");
@@ -344,7 +345,7 @@ static void print_number(Printer *p, const Term *t) {
     text_add(p->c, &p->text, "%s%s", s, strpbrk(s, ".e") ? "" : ".0");
 }
 
-static void print_list(Printer *p, Term *const *kid, int n) {
+static void print_list(TermPrinter *p, Term *const *kid, int n) {
     for (int i = 0; i < n; i++) {
         if (i)
             text_add(p->c, &p->text, ", ");
@@ -352,15 +353,15 @@ static void print_list(Printer *p, Term *const *kid, int n) {
     }
 }
 
-static const char *called(const Printer *p, const void *thing, const char *plain) {
+static const char *load_label(const TermPrinter *p, const void *thing, const char *plain) {
     Name n = p->names ? (Name)map_get(p->names, thing) : NULL;
     return n ? n : plain;
 }
 
-static void print_load(Printer *p, const Term *t) {
+static void print_load(TermPrinter *p, const Term *t) {
     const char *plain = t->as ? t->as : t->from->name;
     text_add(p->c, &p->text, "%s%s", t->outside ? "(" : "",
-             called(p, t->from, plain ? plain : "?"));
+             load_label(p, t->from, plain ? plain : "?"));
     if (t->n)
         text_add(p->c, &p->text, "[");
     print_list(p, t->kid, t->n);
@@ -373,7 +374,7 @@ static void print_load(Printer *p, const Term *t) {
     text_add(p->c, &p->text, ")");
 }
 
-static void print_apply(Printer *p, const Term *t, int level) {
+static void print_apply(TermPrinter *p, const Term *t, int level) {
     int own = levels[t->fn->id].own;
     if (!own) {
         text_add(p->c, &p->text, "%s(", t->fn->id == FnCast ? elem_name(t->elem) : t->fn->name);
@@ -406,15 +407,15 @@ static int size_level(const Term *t) {
     return kind == AtomFloorDiv || kind == AtomMod ? InProduct : InWord;
 }
 
-static void print(Printer *p, const Term *t, int level) {
+static void print(TermPrinter *p, const Term *t, int level) {
     bool round = false;
     switch (t->kind) {
     case TNumber:
         round = t->number < 0.0 && level >= InMinus;
         text_add(p->c, &p->text, "%s", round ? "(" : "");
-        print_number(p, t);
+        print_term_number(p, t);
         break;
-    case TIndex: text_add(p->c, &p->text, "%s", called(p, t->index, t->index->name)); break;
+    case TIndex: text_add(p->c, &p->text, "%s", load_label(p, t->index, t->index->name)); break;
     case TSize:
         round = size_level(t) < level;
         text_add(p->c, &p->text, "%s%s", round ? "(" : "", dim_text(p->c, t->size));
@@ -427,7 +428,7 @@ static void print(Printer *p, const Term *t, int level) {
 }
 
 char *term_text_named(Ctx *c, const Term *t, const Map *names) {
-    Printer p = { .c = c, .names = names };
+    TermPrinter p = { .c = c, .names = names };
     print(&p, t, 0);
     return p.text.s;
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const struct { const char *name; int bytes; enum { NoKind, IsBool, IsInt, IsFloat } kind; } table[] = {
+static const struct { const char *name; int bytes; enum { NoKind, IsBool, IsInt, IsFloat } kind; } elems[] = {
     [NoElem]   = {"?",     0, NoKind},
     [Bool]     = {"bool",  1, IsBool},
     [I8]       = {"i8",    1, IsInt},
@@ -24,18 +24,20 @@ static const struct { const char *name; int bytes; enum { NoKind, IsBool, IsInt,
 };
 
 const char *elem_name(Elem e) {
-    return table[e].name;
+    return elems[e].name;
 }
+
 bool elem_is_float(Elem e) {
-    return table[e].kind == IsFloat;
+    return elems[e].kind == IsFloat;
 }
+
 bool elem_is_int(Elem e) {
-    return table[e].kind == IsInt;
+    return elems[e].kind == IsInt;
 }
 
 Elem elem_named(Name n) {
     for (Elem e = Bool; e <= Float; e++)
-        if (strcmp(table[e].name, n) == 0)
+        if (strcmp(elems[e].name, n) == 0)
             return e;
     return NoElem;
 }
@@ -49,7 +51,7 @@ Elem elem_storage(Ctx *c, Elem e) {
 }
 
 int elem_bytes(Ctx *c, Elem e) {
-    return table[elem_storage(c, e)].bytes;
+    return elems[elem_storage(c, e)].bytes;
 }
 
 char *type_text(Ctx *c, const Type *t) {

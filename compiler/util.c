@@ -1,8 +1,8 @@
 /* util.c: the arena, names, text and maps that every part uses.
  *
- * All memory of a compilation is one list of growing blocks. Nothing is freed, so a pointer once given
- * stays good to the end; a limit turns a runaway input into a message. Names are interned: the table
- * holds one copy of each spelling, and equal names are equal pointers. */
+ * All memory of a compilation is one list of growing blocks. Nothing is freed, so a pointer once
+ * given stays good to the end; a limit turns a runaway input into a message. Names are interned:
+ * the table holds one copy of each spelling, and equal names are equal pointers. */
 #include "compiler.h"
 
 #include <assert.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- arena ---------------------------------------------------------------------------------------- */
+/* ---- arena */
 
 enum { BlockSize = 1 << 20, Align = 16 };
 static const size_t default_limit = (size_t)768 << 20;
@@ -22,10 +22,9 @@ struct Block {
     max_align_t data[];
 };
 
-/* The message itself needs a few bytes, so the limit goes first; where even those are missing, it is
- * said without them. */
-static _Noreturn void out_of_memory(Ctx *c, const char *fmt, size_t n)
-{
+/* The message itself needs a few bytes, so the limit goes first; where even those are missing, it
+ * is said without them. */
+static _Noreturn void out_of_memory(Ctx *c, const char *fmt, size_t n) {
     if (c->limit == SIZE_MAX) {
         fputs("mithrilc: error: out of memory\n", stderr);
         c->errors++;
@@ -36,19 +35,18 @@ static _Noreturn void out_of_memory(Ctx *c, const char *fmt, size_t n)
     fail(c);
 }
 
-static struct Block *new_block(Ctx *c, size_t n)
-{
+static struct Block *new_block(Ctx *c, size_t n) {
     size_t size = n > BlockSize / 4 ? n : BlockSize;
     struct Block *b = calloc(1, sizeof *b + size);
-    if (!b) out_of_memory(c, "out of memory: no %zu bytes are left", size);
+    if (!b)
+        out_of_memory(c, "out of memory: no %zu bytes are left", size);
     b->size = size;
     c->used += size;
     return b;
 }
 
 /* A large piece gets a block of its own behind the current one, whose rest stays in use. */
-static struct Block *room_for(Ctx *c, size_t n)
-{
+static struct Block *room_for(Ctx *c, size_t n) {
     struct Block *b = new_block(c, n);
     if (c->arena && b->size != BlockSize) {
         b->before = c->arena->before;
@@ -60,62 +58,64 @@ static struct Block *room_for(Ctx *c, size_t n)
     return b;
 }
 
-void *alloc(Ctx *c, size_t n)
-{
+void *alloc(Ctx *c, size_t n) {
     size_t limit = c->limit ? c->limit : default_limit;
     if (n > limit || c->used > limit - n)
         out_of_memory(c, "this compilation needs more than %zu MiB of memory", limit >> 20);
     n = (n + Align - 1) / Align * Align;
     struct Block *b = c->arena;
-    if (!b || b->size - b->used < n) b = room_for(c, n);
+    if (!b || b->size - b->used < n)
+        b = room_for(c, n);
     void *p = (char *)b->data + b->used;
     b->used += n;
     return p;
 }
 
-void vec_grow(Ctx *c, void *at, int *cap, size_t size)
-{
-    if (*cap > INT_MAX / 2) out_of_memory(c, "a list has more than %zu entries", (size_t)*cap);
+void vec_grow(Ctx *c, void *at, int *cap, size_t size) {
+    if (*cap > INT_MAX / 2)
+        out_of_memory(c, "a list has more than %zu entries", (size_t)*cap);
     int bigger = *cap ? 2 * *cap : 8;
     void *old, *fresh = alloc(c, (size_t)bigger * size);
-    memcpy(&old, at, sizeof old);       /* `at` points to some T *; this reads it whatever T is */
-    if (*cap) memcpy(fresh, old, (size_t)*cap * size);
+    memcpy(&old, at, sizeof old); /* `at` points to some T *; this reads it whatever T is */
+    if (*cap)
+        memcpy(fresh, old, (size_t)*cap * size);
     memcpy(at, &fresh, sizeof fresh);
     *cap = bigger;
 }
 
-/* ---- names ---------------------------------------------------------------------------------------- */
+/* ---- names */
 
 struct Names { Name *slot; size_t n, cap; };
 
-static size_t hash_text(const char *s, size_t n)      /* FNV-1a */
+static size_t hash_text(const char *s, size_t n) /* FNV-1a */
 {
     uint64_t h = 14695981039346656037u;
-    for (size_t i = 0; i < n; i++) h = (h ^ (unsigned char)s[i]) * 1099511628211u;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ (unsigned char)s[i]) * 1099511628211u;
     return (size_t)(h ^ h >> 32);
 }
 
-static Name *find_spelling(const struct Names *t, const char *s, size_t n)
-{
+static Name *find_spelling(const struct Names *t, const char *s, size_t n) {
     size_t i = hash_text(s, n) & (t->cap - 1);
     while (t->slot[i] && (strncmp(t->slot[i], s, n) != 0 || t->slot[i][n]))
         i = (i + 1) & (t->cap - 1);
     return &t->slot[i];
 }
 
-static void grow_names(Ctx *c, struct Names *t)
-{
-    struct Names bigger = { .n = t->n, .cap = t->cap ? 2 * t->cap : 1024 };
+static void grow_names(Ctx *c, struct Names *t) {
+    struct Names bigger = {.n = t->n, .cap = t->cap ? 2 * t->cap : 1024};
     bigger.slot = NEWN(c, Name, bigger.cap);
     for (size_t i = 0; i < t->cap; i++)
-        if (t->slot[i]) *find_spelling(&bigger, t->slot[i], strlen(t->slot[i])) = t->slot[i];
+        if (t->slot[i])
+            *find_spelling(&bigger, t->slot[i], strlen(t->slot[i])) = t->slot[i];
     *t = bigger;
 }
 
-Name intern(Ctx *c, const char *s, size_t n)
-{
-    if (!c->names) c->names = NEW(c, struct Names);
-    if (2 * c->names->n >= c->names->cap) grow_names(c, c->names);
+Name intern(Ctx *c, const char *s, size_t n) {
+    if (!c->names)
+        c->names = NEW(c, struct Names);
+    if (2 * c->names->n >= c->names->cap)
+        grow_names(c, c->names);
     Name *slot = find_spelling(c->names, s, n);
     if (!*slot) {
         char *copy = alloc(c, n + 1);
@@ -126,10 +126,9 @@ Name intern(Ctx *c, const char *s, size_t n)
     return *slot;
 }
 
-/* ---- text ----------------------------------------------------------------------------------------- */
+/* ---- text */
 
-static char *format_list(Ctx *c, const char *fmt, va_list args)
-{
+static char *format_list(Ctx *c, const char *fmt, va_list args) {
     assert(fmt);
     va_list again;
     va_copy(again, args);
@@ -140,8 +139,7 @@ static char *format_list(Ctx *c, const char *fmt, va_list args)
     return s;
 }
 
-char *format(Ctx *c, const char *fmt, ...)
-{
+char *format(Ctx *c, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
     char *s = format_list(c, fmt, args);
@@ -149,8 +147,7 @@ char *format(Ctx *c, const char *fmt, ...)
     return s;
 }
 
-Name name(Ctx *c, const char *fmt, ...)
-{
+Name name(Ctx *c, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
     char *s = format_list(c, fmt, args);
@@ -158,19 +155,20 @@ Name name(Ctx *c, const char *fmt, ...)
     return intern(c, s, strlen(s));
 }
 
-static void text_room(Ctx *c, Text *t, size_t n)
-{
-    if (t->s && t->cap - t->n > n) return;
+static void text_room(Ctx *c, Text *t, size_t n) {
+    if (t->s && t->cap - t->n > n)
+        return;
     size_t cap = t->cap ? t->cap : 128;
-    while (cap - t->n <= n) cap *= 2;
+    while (cap - t->n <= n)
+        cap *= 2;
     char *s = alloc(c, cap);
-    if (t->n) memcpy(s, t->s, t->n);
+    if (t->n)
+        memcpy(s, t->s, t->n);
     t->s = s;
     t->cap = cap;
 }
 
-void text_add(Ctx *c, Text *t, const char *fmt, ...)
-{
+void text_add(Ctx *c, Text *t, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
     int n = vsnprintf(NULL, 0, fmt, args);
@@ -183,17 +181,20 @@ void text_add(Ctx *c, Text *t, const char *fmt, ...)
 }
 
 /* Overlong forms and surrogates are no characters. */
-int character_bytes(const unsigned char *s, size_t left)
-{
+int character_bytes(const unsigned char *s, size_t left) {
     static const struct { unsigned char mask, lead, n; unsigned least; } form[] = {
-        { 0x80, 0x00, 1, 0 }, { 0xE0, 0xC0, 2, 0x80 }, { 0xF0, 0xE0, 3, 0x800 }, { 0xF8, 0xF0, 4, 0x10000 },
+        { 0x80, 0x00, 1, 0     }, { 0xE0, 0xC0, 2, 0x80    },
+        { 0xF0, 0xE0, 3, 0x800 }, { 0xF8, 0xF0, 4, 0x10000 },
     };
     for (int f = 0; f < 4; f++) {
-        if ((s[0] & form[f].mask) != form[f].lead) continue;
-        if (left < form[f].n) return 0;
+        if ((s[0] & form[f].mask) != form[f].lead)
+            continue;
+        if (left < form[f].n)
+            return 0;
         unsigned code = s[0] & (unsigned char)~form[f].mask;
         for (int i = 1; i < form[f].n; i++) {
-            if ((s[i] & 0xC0) != 0x80) return 0;
+            if ((s[i] & 0xC0) != 0x80)
+                return 0;
             code = code << 6 | (s[i] & 0x3F);
         }
         bool good = code >= form[f].least && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
@@ -202,51 +203,55 @@ int character_bytes(const unsigned char *s, size_t left)
     return 0;
 }
 
-/* ---- maps ----------------------------------------------------------------------------------------- */
+/* ---- maps */
 
-static MapSlot *find_slot(const Map *m, const void *key)
-{
+static MapSlot *find_slot(const Map *m, const void *key) {
     uint64_t h = (uint64_t)(uintptr_t)key * 0x9E3779B97F4A7C15u;
     size_t mask = (size_t)m->cap - 1, i = (size_t)(h >> 32) & mask;
-    while (m->slot[i].key && m->slot[i].key != key) i = (i + 1) & mask;
+    while (m->slot[i].key && m->slot[i].key != key)
+        i = (i + 1) & mask;
     return &m->slot[i];
 }
 
-void *map_get(const Map *m, const void *key)
-{
+void *map_get(const Map *m, const void *key) {
     return m->cap ? find_slot(m, key)->value : NULL;
 }
 
-void map_put(Ctx *c, Map *m, const void *key, void *value)
-{
+void map_put(Ctx *c, Map *m, const void *key, void *value) {
     if (2 * m->n >= m->cap) {
-        Map bigger = { .n = m->n, .cap = m->cap ? 2 * m->cap : 16 };
+        Map bigger = {.n = m->n, .cap = m->cap ? 2 * m->cap : 16};
         bigger.slot = NEWN(c, MapSlot, bigger.cap);
         for (int i = 0; i < m->cap; i++)
-            if (m->slot[i].key) *find_slot(&bigger, m->slot[i].key) = m->slot[i];
+            if (m->slot[i].key)
+                *find_slot(&bigger, m->slot[i].key) = m->slot[i];
         *m = bigger;
     }
     MapSlot *s = find_slot(m, key);
     m->n += !s->key;
-    *s = (MapSlot){ key, value };
+    *s = (MapSlot){key, value};
 }
 
-/* ---- suggestions ---------------------------------------------------------------------------------- */
+/* ---- suggestions */
 
-static int smaller(int a, int b) { return a < b ? a : b; }
+static int smaller(int a, int b) {
+    return a < b ? a : b;
+}
 
-/* Insertions, deletions, replacements and swaps of neighbours; row i of the table needs rows i-1, i-2. */
-int edit_distance(const char *a, const char *b)
-{
+/* Insertions, deletions, replacements and swaps of neighbours; row i of the table needs rows i-1,
+ * i-2. */
+int edit_distance(const char *a, const char *b) {
     enum { Longest = 64 };
     int n = (int)strlen(a), m = (int)strlen(b), row[3][Longest + 1];
-    if (n > Longest || m > Longest) return strcmp(a, b) ? n + m : 0;
-    for (int j = 0; j <= m; j++) row[0][j] = j;
+    if (n > Longest || m > Longest)
+        return strcmp(a, b) ? n + m : 0;
+    for (int j = 0; j <= m; j++)
+        row[0][j] = j;
     for (int i = 1; i <= n; i++) {
         int *now = row[i % 3], *last = row[(i + 2) % 3], *before = row[(i + 1) % 3];
         now[0] = i;
         for (int j = 1; j <= m; j++) {
-            now[j] = smaller(smaller(last[j], now[j - 1]) + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
+            now[j] =
+                smaller(smaller(last[j], now[j - 1]) + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
                 now[j] = smaller(now[j], before[j - 2] + 1);
         }
@@ -254,23 +259,23 @@ int edit_distance(const char *a, const char *b)
     return row[n % 3][m];
 }
 
-/* ---- files ---------------------------------------------------------------------------------------- */
+/* ---- files */
 
-static void note_file(Ctx *c, const char *path)
-{
+static void note_file(Ctx *c, const char *path) {
     for (int i = 0; i < c->files.n; i++)
-        if (!strcmp(c->files.at[i], path)) return;
+        if (!strcmp(c->files.at[i], path))
+            return;
     push(c, &c->files, intern(c, path, strlen(path)));
 }
 
 /* Sizes are not asked for beforehand: a pipe has none. */
-static char *read_all(Ctx *c, FILE *f, size_t *n)
-{
+static char *read_all(Ctx *c, FILE *f, size_t *n) {
     size_t cap = 1 << 16;
     char *s = alloc(c, cap);
     for (*n = 0;;) {
         *n += fread(s + *n, 1, cap - 1 - *n, f);
-        if (*n < cap - 1) return s;
+        if (*n < cap - 1)
+            return s;
         char *bigger = alloc(c, 4 * cap);
         memcpy(bigger, s, *n);
         s = bigger;
@@ -278,14 +283,15 @@ static char *read_all(Ctx *c, FILE *f, size_t *n)
     }
 }
 
-char *read_file(Ctx *c, const char *path, size_t *n)
-{
+char *read_file(Ctx *c, const char *path, size_t *n) {
     FILE *f = fopen(path, "rb");
-    if (!f) return NULL;
+    if (!f)
+        return NULL;
     char *s = read_all(c, f, n);
     bool bad = ferror(f);
     fclose(f);
-    if (bad) return NULL;
+    if (bad)
+        return NULL;
     s[*n] = 0;
     note_file(c, path);
     return s;

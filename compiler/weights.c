@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MostErrors = 10, MostNamed = 8 };
+enum { MostReports = 10, MostNamed = 8 };
 
 typedef struct Want { Tensor *tensor; MapLine *line; const Array *array; } Want;
 
-typedef struct Load {
+typedef struct Loading {
     Ctx *c;
     const char *path;
     Archive *archive;
@@ -24,15 +24,15 @@ typedef struct Load {
     VEC(Name) missing;
     int wrong;
     bool partial;
-} Load;
+} Loading;
 
-static const char *show(const Load *l, Name n) {
+static const char *shown_name(const Loading *l, Name n) {
     return shown(l->c, n, strlen(n));
 }
 
 /* Is this one still to be told? */
-static bool told(Load *l) {
-    return ++l->wrong > MostErrors;
+static bool told(Loading *l) {
+    return ++l->wrong > MostReports;
 }
 
 /* ---- who takes what */
@@ -45,11 +45,11 @@ static bool is_only_read(const Program *p, int state) {
     return true;
 }
 
-static void add_want(Load *l, Tensor *t) {
+static void add_want(Loading *l, Tensor *t) {
     push(l->c, &l->want, ((Want){ .tensor = t }));
 }
 
-static void collect(Load *l, const Program *p) {
+static void collect_wants(Loading *l, const Program *p) {
     for (int i = 0; i < p->param.n; i++)
         add_want(l, p->param.at[i]);
     for (int i = 0; i < p->state.n; i++)
@@ -67,7 +67,7 @@ static void nearer(Name candidate, Name n, Name *best, int *least) {
     *best = candidate;
 }
 
-static Name nearest_array(const Load *l, Name n) {
+static Name nearest_array(const Loading *l, Name n) {
     Name free_one = NULL, any = NULL;
     int free_least = INT_MAX, any_least = INT_MAX;
     for (int i = 0; i < l->archive->n; i++) {
@@ -80,7 +80,7 @@ static Name nearest_array(const Load *l, Name n) {
     return free_one ? free_one : any;
 }
 
-static Name nearest_parameter(const Load *l, Name n) {
+static Name nearest_parameter(const Loading *l, Name n) {
     Name best = NULL;
     int least = INT_MAX;
     for (int i = 0; i < l->want.n; i++)
@@ -88,19 +88,19 @@ static Name nearest_parameter(const Load *l, Name n) {
     return best;
 }
 
-static void suggest(const Load *l, const char *what, Name nearest) {
+static void suggest_name(const Loading *l, const char *what, Name nearest) {
     if (nearest)
-        help(l->c, "the nearest name %s is `%s`", what, show(l, nearest));
+        help(l->c, "the nearest name %s is `%s`", what, shown_name(l, nearest));
 }
 
-static void take(Load *l, Want *w) {
+static void take_array(Loading *l, Want *w) {
     Name n = w->line ? w->line->from : w->tensor->path;
     w->array = map_get(&l->arrays, n);
     if (w->array)
         map_put(l->c, &l->taken, n, (void *)n);
 }
 
-static void take_lines(Load *l) {
+static void take_lines(Loading *l) {
     Map parameters = { 0 };
     for (int i = 0; i < l->want.n; i++)
         map_put(l->c, &parameters, l->want.at[i].tensor->path, &l->want.at[i]);
@@ -110,44 +110,45 @@ static void take_lines(Load *l) {
         if (w)
             w->line = line;
         else if (!told(l)) {
-            error_at(l->c, line->to_at, "the model has no parameter `%s`", show(l, line->to));
-            suggest(l, "in the model", nearest_parameter(l, line->to));
+            error_at(l->c, line->to_at, "the model has no parameter `%s`", shown_name(l, line->to));
+            suggest_name(l, "in the model", nearest_parameter(l, line->to));
         }
     }
 }
 
-static void index_arrays(Load *l) {
+static void index_arrays(Loading *l) {
     for (int i = 0; i < l->archive->n; i++)
         map_put(l->c, &l->arrays, l->archive->at[i].name, &l->archive->at[i]);
 }
 
 /* ---- what does not fit */
 
-static bool report_missing(Load *l, const Want *w) {
+static bool report_missing(Loading *l, const Want *w) {
     Name n = w->tensor->path;
     if (w->line && !told(l)) {
-        error_at(l->c, w->line->from_at, "%s has no array `%s`", l->path, show(l, w->line->from));
-        suggest(l, "in the file", nearest_array(l, w->line->from));
+        error_at(l->c, w->line->from_at, "%s has no array `%s`", l->path,
+                 shown_name(l, w->line->from));
+        suggest_name(l, "in the file", nearest_array(l, w->line->from));
     } else if (!w->line && l->partial) {
         push(l->c, &l->missing, n);
     } else if (!w->line && !told(l)) {
-        error_plain(l->c, "%s has no array `%s`, which the model needs as %s", l->path, show(l, n),
-                    type_text(l->c, &w->tensor->type));
-        suggest(l, "in the file", nearest_array(l, n));
+        error_plain(l->c, "%s has no array `%s`, which the model needs as %s", l->path,
+                    shown_name(l, n), type_text(l->c, &w->tensor->type));
+        suggest_name(l, "in the file", nearest_array(l, n));
     }
     return false;
 }
 
-static bool sizes_known(Load *l, const Tensor *t) {
+static bool sizes_known(Loading *l, const Tensor *t) {
     int64_t n;
     for (int i = 0; i < t->type.rank; i++) {
         if (dim_number(t->type.dim[i], &n))
             continue;
         if (told(l))
             return false;
-        error_plain(l->c,
-                    "parameter `%s` is %s: `%s` must be a number before weights can be loaded",
-                    show(l, t->path), type_text(l->c, &t->type), dim_text(l->c, t->type.dim[i]));
+        error_plain(
+            l->c, "parameter `%s` is %s: `%s` must be a number before weights can be loaded",
+            shown_name(l, t->path), type_text(l->c, &t->type), dim_text(l->c, t->type.dim[i]));
         return false;
     }
     return true;
@@ -166,18 +167,18 @@ static bool is_stored_float(Elem e) {
     return e == F16 || e == BF16 || e == F32 || e == F64;
 }
 
-static bool same_elem(const Load *l, Elem want, Elem have) {
+static bool same_elem(const Loading *l, Elem want, Elem have) {
     return want == Float ? is_stored_float(have) : elem_storage(l->c, want) == have;
 }
 
-static bool report_mismatch(Load *l, const Want *w, const Array *a) {
+static bool report_mismatch(Loading *l, const Want *w, const Array *a) {
     const Tensor *t = w->tensor;
     if (told(l))
         return false;
     const char *text =
-        format(l->c, "`%s` in %s is %s%s; parameter `%s` is %s", show(l, a->name), l->path,
+        format(l->c, "`%s` in %s is %s%s; parameter `%s` is %s", shown_name(l, a->name), l->path,
                array_type(l->c, a), w->line && w->line->step.n ? " after these steps" : "",
-               show(l, t->path), type_text(l->c, &t->type));
+               shown_name(l, t->path), type_text(l->c, &t->type));
     if (w->line)
         error_at(l->c, span_join(w->line->to_at, w->line->from_at), "%s", text);
     else
@@ -189,7 +190,7 @@ static bool report_mismatch(Load *l, const Want *w, const Array *a) {
 
 /* ---- data */
 
-static const void *converted(Ctx *c, const Array *a, Elem to) {
+static const void *stored_data(Ctx *c, const Array *a, Elem to) {
     size_t count, bytes;
     if (a->elem == to)
         return a->data;
@@ -206,7 +207,7 @@ static const void *converted(Ctx *c, const Array *a, Elem to) {
     return data;
 }
 
-static bool fill(Load *l, Want *w) {
+static bool fill_want(Loading *l, Want *w) {
     Tensor *t = w->tensor;
     if (w->line && w->line->wrong)
         return false;
@@ -219,7 +220,7 @@ static bool fill(Load *l, Want *w) {
         return l->wrong++, false;
     if (!same_shape(&t->type, &a) || !same_elem(l, t->type.elem, a.elem))
         return report_mismatch(l, w, &a);
-    t->data = converted(l->c, &a, elem_storage(l->c, t->type.elem));
+    t->data = stored_data(l->c, &a, elem_storage(l->c, t->type.elem));
     return true;
 }
 
@@ -230,17 +231,17 @@ static bool ends_with(const char *s, const char *end) {
     return n >= m && !strcmp(s + n - m, end);
 }
 
-static char *listed(const Load *l, const Name *n, int count) {
+static char *listed(const Loading *l, const Name *n, int count) {
     Text t = { 0 };
     for (int i = 0; i < count && i < MostNamed; i++)
-        text_add(l->c, &t, "%s%s", i ? ", " : "", show(l, n[i]));
+        text_add(l->c, &t, "%s%s", i ? ", " : "", shown_name(l, n[i]));
     if (count > MostNamed)
         text_add(l->c, &t, ", …");
     return t.s;
 }
 
 /* PyTorch counts the batches a norm has seen; no model reads that. */
-static void note_excess(const Load *l) {
+static void note_excess(const Loading *l) {
     VEC(Name) excess = { 0 };
     for (int i = 0; i < l->archive->n; i++) {
         Name n = l->archive->at[i].name;
@@ -252,27 +253,27 @@ static void note_excess(const Load *l) {
                 excess.n == 1 ? "" : "s", listed(l, excess.at, excess.n));
 }
 
-static void note_missing(const Load *l) {
+static void note_missing(const Loading *l) {
     if (l->missing.n)
         fprintf(stderr, "note: %s lacks %d parameter%s, left without data: %s\n", l->path,
                 l->missing.n, l->missing.n == 1 ? "" : "s", listed(l, l->missing.at, l->missing.n));
 }
 
 bool weights_load(Ctx *c, Program *p, const char *path, const char *map, bool partial) {
-    Load l = { .c = c, .path = path, .partial = partial };
+    Loading l = { .c = c, .path = path, .partial = partial };
     l.archive = archive_read(c, path);
     bool good = l.archive && (!map || map_read(c, map, &l.line));
     if (!l.archive)
         return false;
     index_arrays(&l);
-    collect(&l, p);
+    collect_wants(&l, p);
     take_lines(&l);
     for (int i = 0; i < l.want.n; i++)
-        take(&l, &l.want.at[i]);
+        take_array(&l, &l.want.at[i]);
     for (int i = 0; i < l.want.n; i++)
-        fill(&l, &l.want.at[i]);
-    if (l.wrong > MostErrors)
-        error_plain(c, "%s: and %d more that do not fit", path, l.wrong - MostErrors);
+        fill_want(&l, &l.want.at[i]);
+    if (l.wrong > MostReports)
+        error_plain(c, "%s: and %d more that do not fit", path, l.wrong - MostReports);
     if (!good || l.wrong)
         return false;
     note_excess(&l);

@@ -42,12 +42,11 @@ typedef struct Job {
 typedef struct Jobs { Job *at; int n, cap; } Jobs;
 
 static void report(Case *c, char what, const char *fmt, va_list ap) {
-    fprintf(c->report, "%c", what);
-    if (fmt) {
-        fprintf(c->report, "%s: ", c->path);
-        vfprintf(c->report, fmt, ap);
-    }
-    fputc('\n', c->report);
+    char text[2000];
+    vsnprintf(text, sizeof text, fmt, ap);
+    for (char *p = text; *p; p++)       // one line, whatever another program said
+        if (*p == '\n') *p = ' ';
+    fprintf(c->report, "%c%s: %s\n", what, c->path, text);
     fflush(c->report);
 }
 

@@ -519,7 +519,23 @@ static void print_source(Interface *f, OutFiles *out) {
     push(c, out, ((OutFile){ format(c, "%s.c", f->prefix), top.text.s, top.text.n }));
 }
 
+/* false, with a message, if something has an element type that this target does not write. */
+static bool all_have_words(Ctx *c, const Code *code) {
+    for (int i = 0; i < code->kernel.n; i++)
+        for (int k = 0; k < code->kernel.at[i]->formal.n; k++) {
+            const Tensor *t = code->kernel.at[i]->formal.at[k];
+            if (c_elem(c, t->type.elem))
+                continue;
+            error_plain(c, "%s: the C target does not write %s yet (in %s)", code->program->name,
+                        elem_name(t->type.elem), code->kernel.at[i]->name);
+            return false;
+        }
+    return true;
+}
+
 static void print_c(Ctx *c, const Code *code, OutFiles *out) {
+    if (!all_have_words(c, code))
+        return;
     Interface f = { .c = c, .code = code, .prefix = c_identifier(c, code->program->name) };
     f.upper = format(c, "%s", f.prefix);
     for (char *p = f.upper; *p; p++)

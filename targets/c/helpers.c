@@ -66,8 +66,6 @@ static void print_text(Emit *e, const char *text, const char *type, const char *
     emit_blank(e);
 }
 
-static const char *float_from = "(x != x) ? 0";
-
 /* Float to integer: truncates, saturates, NaN is 0 (rule 33). 2^31 and its like are floats, so the test is exact. */
 static bool print_conversion(Emit *e, const char *name) {
     char to[8], from[8];
@@ -89,8 +87,13 @@ static bool print_conversion(Emit *e, const char *name) {
             continue;
         const char *word = c_words.elem[t];
         emit(e, "static inline %s %s(%s x) { // truncates, saturates; NaN is 0", word, name, from);
-        emit(e, "return %s : (double)x <= %s ? %s : (double)x >= %s ? %s : (%s)x;", float_from,
-             limits[i].lo, limits[i].min, limits[i].hi, limits[i].max, word);
+        emit(e, "if (x != x)");
+        emit(e, "    return 0;");
+        emit(e, "if ((double)x <= %s)", limits[i].lo);
+        emit(e, "    return %s;", limits[i].min);
+        emit(e, "if ((double)x >= %s)", limits[i].hi);
+        emit(e, "    return %s;", limits[i].max);
+        emit(e, "return (%s)x;", word);
         emit(e, "}");
         emit_blank(e);
         return true;

@@ -16,19 +16,19 @@ static inline int32_t min_int(int32_t a, int32_t b) {
     return b < a ? b : a;
 }
 
-/* op matmul(a[..., i, k], b[..., k, j]) -> [..., i, j] = sum(k: a * b)
+/* op matmul(a[..., i, k], b[..., k, j])         -> [..., i, j] = sum(k: a * b)
  * op add(a, b) = a + b
  * a[T][8], weight[8][8], bias[8] -> cache[16][8]
  * 2.18 k operations, 1.32 kB at most */
 static void matmul_add_Tx8_k8(const float *restrict a_, const float *restrict weight_,
                               const float *restrict bias, int32_t pos, float *restrict cache_,
                               int T) {
-    const float (*a)[8] = (const float (*)[8])a_;
-    const float (*weight)[8] = (const float (*)[8])weight_;
-    float (*cache)[8] = (float (*)[8])cache_;
+    const float(*a)[8] = (const float(*)[8])a_;
+    const float(*weight)[8] = (const float(*)[8])weight_;
+    float(*cache)[8] = (float(*)[8])cache_;
     for (int i = 0; i < T; i++) {
         for (int j = 0; j < 8; j++) {
-            float sum[4] = {0};
+            float sum[4] = { 0 };
             for (int k = 0; k < 8; k += 4) {
                 for (int l = 0; l < 4; l++) {
                     sum[l] += a[i][k + l] * weight[j][k + l];
@@ -40,17 +40,17 @@ static void matmul_add_Tx8_k8(const float *restrict a_, const float *restrict we
     }
 }
 
-/* op matmul(a[..., i, k], b[..., k, j]) -> [..., i, j] = sum(k: a * b)
+/* op matmul(a[..., i, k], b[..., k, j])         -> [..., i, j] = sum(k: a * b)
  * a[T][8], cache[16][8] -> matmul[16][16]
  * 4.1 k operations, 2.05 kB at most */
 static void matmul_Tx16_k8(const float *restrict a_, const float *restrict cache_,
                            float *restrict matmul_, int T) {
-    const float (*a)[8] = (const float (*)[8])a_;
-    const float (*cache)[8] = (const float (*)[8])cache_;
-    float (*matmul)[16] = (float (*)[16])matmul_;
+    const float(*a)[8] = (const float(*)[8])a_;
+    const float(*cache)[8] = (const float(*)[8])cache_;
+    float(*matmul)[16] = (float(*)[16])matmul_;
     for (int i = 0; i < T; i++) {
         for (int j = 0; j < 16; j++) {
-            float sum[4] = {0};
+            float sum[4] = { 0 };
             for (int k = 0; k < 8; k += 4) {
                 for (int l = 0; l < 4; l++) {
                     sum[l] += a[i][k + l] * cache[j][k + l];
@@ -62,14 +62,18 @@ static void matmul_Tx16_k8(const float *restrict a_, const float *restrict cache
     }
 }
 
-/* op softmax(x[..., i], axis: int = -1) -> [..., i] { m[...] = stop_gradient(max(i: x)) e[...,
- *     i] = exp(x - m) s[...] = sum(i: e) return e / s }
+/* op softmax(x[..., i], axis: int = -1) -> [..., i] {
+ *     m[...]    = stop_gradient(max(i: x))
+ *     e[..., i] = exp(x - m)
+ *     s[...]    = sum(i: e)
+ *     return e / s
+ * }
  * x[16][16] -> softmax[16][16]; scratch e[16]
  * 1.28 k operations, 2.05 kB at most */
 static void softmax_Tx16_k16(const float *restrict x_, float *restrict softmax_, float *restrict e,
                              int T) {
-    const float (*x)[16] = (const float (*)[16])x_;
-    float (*softmax)[16] = (float (*)[16])softmax_;
+    const float(*x)[16] = (const float(*)[16])x_;
+    float(*softmax)[16] = (float(*)[16])softmax_;
     for (int b = 0; b < T; b++) {
         float max = -INFINITY;
         for (int i = 0; i < 16; i++) {
@@ -86,18 +90,18 @@ static void softmax_Tx16_k16(const float *restrict x_, float *restrict softmax_,
     }
 }
 
-/* op matmul(a[..., i, k], b[..., k, j]) -> [..., i, j] = sum(k: a * b)
+/* op matmul(a[..., i, k], b[..., k, j])         -> [..., i, j] = sum(k: a * b)
  * op add(a, b) = a + b
  * a[16][16], cache[16][8], a2[T][8] -> add[16][8]
  * 4.22 k operations, 2.56 kB at most */
 static void matmul_add_Tx8_k16(const float *restrict a_, const float *restrict cache_,
                                const float *restrict a2_, float *restrict add_, int T) {
-    const float (*a)[16] = (const float (*)[16])a_;
-    const float (*cache)[8] = (const float (*)[8])cache_;
-    const float (*a2)[8] = (const float (*)[8])a2_;
-    float (*add)[8] = (float (*)[8])add_;
+    const float(*a)[16] = (const float(*)[16])a_;
+    const float(*cache)[8] = (const float(*)[8])cache_;
+    const float(*a2)[8] = (const float(*)[8])a2_;
+    float(*add)[8] = (float(*)[8])add_;
     for (int i = 0; i < T; i++) {
-        float a3[8] = {0};
+        float a3[8] = { 0 };
         for (int k = 0; k < 16; k++) {
             for (int l = 0; l < 8; l++) {
                 a3[l] += a[i][k] * cache[k][l];
@@ -109,17 +113,20 @@ static void matmul_add_Tx8_k16(const float *restrict a_, const float *restrict c
     }
 }
 
-/* op standardize(x[..., i], eps: float = 1e-5) -> [..., i] { m[...] = sum(i: x) / I v[...] =
- *     sum(i: (x - m) ** 2) / I return (x - m) * rsqrt(v + eps) }
+/* op standardize(x[..., i], eps: float = 1e-5) -> [..., i] {
+ *     m[...] = sum(i: x) / I
+ *     v[...] = sum(i: (x - m) ** 2) / I
+ *     return (x - m) * rsqrt(v + eps)
+ * }
  * op add(a, b) = a + b
  * x[16][8], weight[8], bias[8] -> y[T][8]
  * 1.23 k operations, 1.09 kB at most */
 static void standardize_add_Tx8_k8(const float *restrict x_, const float *restrict weight,
                                    const float *restrict bias, float *restrict y_, int T) {
-    const float (*x)[8] = (const float (*)[8])x_;
-    float (*y)[8] = (float (*)[8])y_;
+    const float(*x)[8] = (const float(*)[8])x_;
+    float(*y)[8] = (float(*)[8])y_;
     for (int b = 0; b < T; b++) {
-        float sum[4] = {0};
+        float sum[4] = { 0 };
         for (int i = 0; i < 8; i += 4) {
             for (int l = 0; l < 4; l++) {
                 sum[l] += x[b][i + l];
@@ -127,7 +134,7 @@ static void standardize_add_Tx8_k8(const float *restrict x_, const float *restri
         }
         float sum2 = sum[0] + sum[2] + (sum[1] + sum[3]);
         float m = sum2 / 8.0f;
-        float sum2_2[4] = {0};
+        float sum2_2[4] = { 0 };
         for (int i = 0; i < 8; i += 4) {
             for (int l = 0; l < 4; l++) {
                 sum2_2[l] += (x[b][i + l] - m) * (x[b][i + l] - m);
@@ -142,17 +149,17 @@ static void standardize_add_Tx8_k8(const float *restrict x_, const float *restri
     }
 }
 
-/* op matmul(a[..., i, k], b[..., k, j]) -> [..., i, j] = sum(k: a * b)
+/* op matmul(a[..., i, k], b[..., k, j])         -> [..., i, j] = sum(k: a * b)
  * op add(a, b) = a + b
  * a[1][8], weight[8][8], bias[8] -> cache[16][8]
  * 136 operations, 836 bytes */
-static void matmul_add_1x8_k8(const float *restrict a_, const float *restrict weight_,
-                              const float *restrict bias, int32_t pos, float *restrict cache_) {
-    const float (*a)[8] = (const float (*)[8])a_;
-    const float (*weight)[8] = (const float (*)[8])weight_;
-    float (*cache)[8] = (float (*)[8])cache_;
+static void matmul_add_8_k8(const float *restrict a_, const float *restrict weight_,
+                            const float *restrict bias, int32_t pos, float *restrict cache_) {
+    const float(*a)[8] = (const float(*)[8])a_;
+    const float(*weight)[8] = (const float(*)[8])weight_;
+    float(*cache)[8] = (float(*)[8])cache_;
     for (int j = 0; j < 8; j++) {
-        float sum[4] = {0};
+        float sum[4] = { 0 };
         for (int k = 0; k < 8; k += 4) {
             for (int l = 0; l < 4; l++) {
                 sum[l] += a[0][k + l] * weight[j][k + l];
@@ -163,16 +170,16 @@ static void matmul_add_1x8_k8(const float *restrict a_, const float *restrict we
     }
 }
 
-/* op matmul(a[..., i, k], b[..., k, j]) -> [..., i, j] = sum(k: a * b)
+/* op matmul(a[..., i, k], b[..., k, j])         -> [..., i, j] = sum(k: a * b)
  * a[1][8], cache[16][8] -> matmul[1][16]
  * 256 operations, 608 bytes */
-static void matmul_1x16_k8(const float *restrict a_, const float *restrict cache_,
-                           float *restrict matmul_) {
-    const float (*a)[8] = (const float (*)[8])a_;
-    const float (*cache)[8] = (const float (*)[8])cache_;
-    float (*matmul)[16] = (float (*)[16])matmul_;
+static void matmul_16_k8(const float *restrict a_, const float *restrict cache_,
+                         float *restrict matmul_) {
+    const float(*a)[8] = (const float(*)[8])a_;
+    const float(*cache)[8] = (const float(*)[8])cache_;
+    float(*matmul)[16] = (float(*)[16])matmul_;
     for (int j = 0; j < 16; j++) {
-        float sum[4] = {0};
+        float sum[4] = { 0 };
         for (int k = 0; k < 8; k += 4) {
             for (int l = 0; l < 4; l++) {
                 sum[l] += a[0][k + l] * cache[j][k + l];
@@ -183,14 +190,17 @@ static void matmul_1x16_k8(const float *restrict a_, const float *restrict cache
     }
 }
 
-/* op softmax(x[..., i], axis: int = -1) -> [..., i] { m[...] = stop_gradient(max(i: x)) e[...,
- *     i] = exp(x - m) s[...] = sum(i: e) return e / s }
+/* op softmax(x[..., i], axis: int = -1) -> [..., i] {
+ *     m[...]    = stop_gradient(max(i: x))
+ *     e[..., i] = exp(x - m)
+ *     s[...]    = sum(i: e)
+ *     return e / s
+ * }
  * x[1][16] -> softmax[1][16]; scratch e[16]
  * 80 operations, 128 bytes */
-static void softmax_1x16_k16(const float *restrict x_, float *restrict softmax_,
-                             float *restrict e) {
-    const float (*x)[16] = (const float (*)[16])x_;
-    float (*softmax)[16] = (float (*)[16])softmax_;
+static void softmax_16_k16(const float *restrict x_, float *restrict softmax_, float *restrict e) {
+    const float(*x)[16] = (const float(*)[16])x_;
+    float(*softmax)[16] = (float(*)[16])softmax_;
     float max = -INFINITY;
     for (int i = 0; i < 16; i++) {
         max = max_float(max, x[0][i]);
@@ -205,17 +215,17 @@ static void softmax_1x16_k16(const float *restrict x_, float *restrict softmax_,
     }
 }
 
-/* op matmul(a[..., i, k], b[..., k, j]) -> [..., i, j] = sum(k: a * b)
+/* op matmul(a[..., i, k], b[..., k, j])         -> [..., i, j] = sum(k: a * b)
  * op add(a, b) = a + b
  * a[1][16], cache[16][8], a2[1][8] -> add[1][8]
  * 264 operations, 640 bytes */
-static void matmul_add_1x8_k16(const float *restrict a_, const float *restrict cache_,
-                               const float *restrict a2_, float *restrict add_) {
-    const float (*a)[16] = (const float (*)[16])a_;
-    const float (*cache)[8] = (const float (*)[8])cache_;
-    const float (*a2)[8] = (const float (*)[8])a2_;
-    float (*add)[8] = (float (*)[8])add_;
-    float a3[8] = {0};
+static void matmul_add_8_k16(const float *restrict a_, const float *restrict cache_,
+                             const float *restrict a2_, float *restrict add_) {
+    const float(*a)[16] = (const float(*)[16])a_;
+    const float(*cache)[8] = (const float(*)[8])cache_;
+    const float(*a2)[8] = (const float(*)[8])a2_;
+    float(*add)[8] = (float(*)[8])add_;
+    float a3[8] = { 0 };
     for (int k = 0; k < 16; k++) {
         for (int l = 0; l < 8; l++) {
             a3[l] += a[0][k] * cache[k][l];
@@ -226,23 +236,26 @@ static void matmul_add_1x8_k16(const float *restrict a_, const float *restrict c
     }
 }
 
-/* op standardize(x[..., i], eps: float = 1e-5) -> [..., i] { m[...] = sum(i: x) / I v[...] =
- *     sum(i: (x - m) ** 2) / I return (x - m) * rsqrt(v + eps) }
+/* op standardize(x[..., i], eps: float = 1e-5) -> [..., i] {
+ *     m[...] = sum(i: x) / I
+ *     v[...] = sum(i: (x - m) ** 2) / I
+ *     return (x - m) * rsqrt(v + eps)
+ * }
  * op add(a, b) = a + b
  * x[1][8], weight[8], bias[8] -> y[1][8]
  * 100 operations, 128 bytes */
-static void standardize_add_1x8_k8(const float *restrict x_, const float *restrict weight,
-                                   const float *restrict bias, float *restrict y_) {
-    const float (*x)[8] = (const float (*)[8])x_;
-    float (*y)[8] = (float (*)[8])y_;
-    float sum[4] = {0};
+static void standardize_add_8_k8(const float *restrict x_, const float *restrict weight,
+                                 const float *restrict bias, float *restrict y_) {
+    const float(*x)[8] = (const float(*)[8])x_;
+    float(*y)[8] = (float(*)[8])y_;
+    float sum[4] = { 0 };
     for (int i = 0; i < 8; i += 4) {
         for (int l = 0; l < 4; l++) {
             sum[l] += x[0][i + l];
         }
     }
     float sum2 = sum[0] + sum[2] + (sum[1] + sum[3]);
-    float sum2_2[4] = {0};
+    float sum2_2[4] = { 0 };
     for (int i = 0; i < 8; i += 4) {
         for (int l = 0; l < 4; l++) {
             sum2_2[l] += (x[0][i + l] - sum2 / 8.0f) * (x[0][i + l] - sum2 / 8.0f);
@@ -303,18 +316,18 @@ int memory_one(const memory_weights *w, memory_state *s, const float *x, int32_t
         return 2; // work must be aligned to 64 bytes
 
     // key
-    matmul_add_1x8_k8(x, w->key_weight, w->key_bias, pos, s->cache);
+    matmul_add_8_k8(x, w->key_weight, w->key_bias, pos, s->cache);
 
     float *matmul = (float *)(arena + at_matmul);
-    matmul_1x16_k8(x, s->cache, matmul);
+    matmul_16_k8(x, s->cache, matmul);
     float *softmax = (float *)(arena + at_softmax);
     float *e = (float *)(arena + at_e);
-    softmax_1x16_k16(matmul, softmax, e);
+    softmax_16_k16(matmul, softmax, e);
     float *add = (float *)(arena + at_add);
-    matmul_add_1x8_k16(softmax, s->cache, x, add);
+    matmul_add_8_k16(softmax, s->cache, x, add);
 
     // norm
-    standardize_add_1x8_k8(add, w->norm_weight, w->norm_bias, y);
+    standardize_add_8_k8(add, w->norm_weight, w->norm_bias, y);
     return 0;
 }
 

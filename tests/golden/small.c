@@ -16,16 +16,18 @@ static inline int32_t min_int(int32_t a, int32_t b) {
 }
 
 /* op conv(x[n, (g, c), h...] else 0, f[(g < groups, o), c, p...], stride: [int; _] = 1, padding:
- *     [int; _] = 0, dilation: [int; _] = 1, groups: int = 1) -> [n, (g, o), y < (H + 2 * padding
- *     - dilation * (
- * op relu(x) = max(x, 0)
+ *     [int; _] = 0,
+ *         dilation: [int; _] = 1, groups: int = 1)
+ *     -> [n, (g, o), y < (H + 2 * padding - dilation * (P - 1) - 1) // stride + 1 ...]
+ *     = sum(c, p...: x[n, (g, c), y * stride + p * dilation - padding ...] * f)
+ * op relu(x)                            = max(x, 0)
  * x[1][3][12][12], weight[8][3][3][3], bias[8] -> relu[1][8][12][12]
  * 64.5 k operations, 7.23 kB */
-static void conv_relu_1x8x12x12_k3x3x3(const float *restrict x_, const float *restrict weight_,
-                                       const float *restrict bias, float *restrict relu_) {
-    const float (*x)[3][12][12] = (const float (*)[3][12][12])x_;
-    const float (*weight)[3][3][3] = (const float (*)[3][3][3])weight_;
-    float (*relu)[8][12][12] = (float (*)[8][12][12])relu_;
+static void conv_relu_8x12x12_k3x3x3(const float *restrict x_, const float *restrict weight_,
+                                     const float *restrict bias, float *restrict relu_) {
+    const float(*x)[3][12][12] = (const float(*)[3][12][12])x_;
+    const float(*weight)[3][3][3] = (const float(*)[3][3][3])weight_;
+    float(*relu)[8][12][12] = (float(*)[8][12][12])relu_;
     for (int o = 0; o < 8; o += 4) {
         for (int y1 = 0; y1 < 12; y1++) {
             float sum = 0.0f;
@@ -48,10 +50,10 @@ static void conv_relu_1x8x12x12_k3x3x3(const float *restrict x_, const float *re
             relu[0][o + 3][y1][0] = max_float(sum4 + bias[o + 3], 0.0f);
             for (int tile = 1; tile < 11; tile += 4) {
                 int32_t y2 = min_int(tile, 7);
-                float sum5[4] = {0};
-                float sum6[4] = {0};
-                float sum7[4] = {0};
-                float sum8[4] = {0};
+                float sum5[4] = { 0 };
+                float sum6[4] = { 0 };
+                float sum7[4] = { 0 };
+                float sum8[4] = { 0 };
                 for (int c = 0; c < 3; c++) {
                     for (int p1 = max_int(0, 1 - y1); p1 < min_int(3, 13 - y1); p1++) {
                         for (int p2 = 0; p2 < 3; p2++) {
@@ -98,13 +100,14 @@ static void conv_relu_1x8x12x12_k3x3x3(const float *restrict x_, const float *re
 }
 
 /* op max_pool(x[n, c, h...] else -inf, window: [int], stride: [int; _] = window, padding: [int;
- *     _] = 0, dilation: [int; _] = 1) -> [n, c, y < (H + 2 * padding - dilation * (window - 1) -
- *     1) // stride + 1
+ *     _] = 0, dilation: [int; _] = 1)
+ *     -> [n, c, y < (H + 2 * padding - dilation * (window - 1) - 1) // stride + 1 ...]
+ *     = max(p < window ...: x[n, c, y * stride + p * dilation - padding ...])
  * x[1][8][12][12] -> y[1][8][6][6]
  * 1.15 k operations, 5.76 kB */
-static void max_pool_1x8x6x6_k2x2(const float *restrict x_, float *restrict y_) {
-    const float (*x)[8][12][12] = (const float (*)[8][12][12])x_;
-    float (*y)[8][6][6] = (float (*)[8][6][6])y_;
+static void max_pool_8x6x6_k2x2(const float *restrict x_, float *restrict y_) {
+    const float(*x)[8][12][12] = (const float(*)[8][12][12])x_;
+    float(*y)[8][6][6] = (float(*)[8][6][6])y_;
     for (int c = 0; c < 8; c++) {
         for (int y1 = 0; y1 < 6; y1++) {
             for (int y2 = 0; y2 < 6; y2++) {
@@ -120,17 +123,17 @@ static void max_pool_1x8x6x6_k2x2(const float *restrict x_, float *restrict y_) 
     }
 }
 
-/* op matmul(a[..., i, k], b[..., k, j]) -> [..., i, j] = sum(k: a * b)
+/* op matmul(a[..., i, k], b[..., k, j])         -> [..., i, j] = sum(k: a * b)
  * op add(a, b) = a + b
  * x[1][8][6][6], weight[10][288], bias[10] -> y[1][10]
  * 5.77 k operations, 12.8 kB */
-static void matmul_add_1x10_k8x6x6(const float *restrict x_, const float *restrict weight_,
-                                   const float *restrict bias, float *restrict y_) {
-    const float (*x)[8][6][6] = (const float (*)[8][6][6])x_;
-    const float (*weight)[288] = (const float (*)[288])weight_;
-    float (*y)[10] = (float (*)[10])y_;
+static void matmul_add_10_k8x6x6(const float *restrict x_, const float *restrict weight_,
+                                 const float *restrict bias, float *restrict y_) {
+    const float(*x)[8][6][6] = (const float(*)[8][6][6])x_;
+    const float(*weight)[288] = (const float(*)[288])weight_;
+    float(*y)[10] = (float(*)[10])y_;
     for (int j = 0; j < 10; j++) {
-        float sum[4] = {0};
+        float sum[4] = { 0 };
         for (int k = 0; k < 8; k++) {
             for (int k2 = 0; k2 < 6; k2++) {
                 for (int l = 0; l < 4; l++) {
@@ -146,14 +149,17 @@ static void matmul_add_1x10_k8x6x6(const float *restrict x_, const float *restri
     }
 }
 
-/* op softmax(x[..., i], axis: int = -1) -> [..., i] { m[...] = stop_gradient(max(i: x)) e[...,
- *     i] = exp(x - m) s[...] = sum(i: e) return e / s }
+/* op softmax(x[..., i], axis: int = -1) -> [..., i] {
+ *     m[...]    = stop_gradient(max(i: x))
+ *     e[..., i] = exp(x - m)
+ *     s[...]    = sum(i: e)
+ *     return e / s
+ * }
  * x[1][10] -> softmax[1][10]; scratch e[10]
  * 50 operations, 80 bytes */
-static void softmax_1x10_k10(const float *restrict x_, float *restrict softmax_,
-                             float *restrict e) {
-    const float (*x)[10] = (const float (*)[10])x_;
-    float (*softmax)[10] = (float (*)[10])softmax_;
+static void softmax_10_k10(const float *restrict x_, float *restrict softmax_, float *restrict e) {
+    const float(*x)[10] = (const float(*)[10])x_;
+    float(*softmax)[10] = (float(*)[10])softmax_;
     float max = -INFINITY;
     for (int i = 0; i < 10; i++) {
         max = max_float(max, x[0][i]);
@@ -181,18 +187,18 @@ int small(const small_weights *w, const float *image, float *scores, void *work)
 
     // conv
     float *relu = (float *)(arena + at_relu);
-    conv_relu_1x8x12x12_k3x3x3(image, w->conv_weight, w->conv_bias, relu);
+    conv_relu_8x12x12_k3x3x3(image, w->conv_weight, w->conv_bias, relu);
 
     // max_pool2d
     float *max_pool2d_y = (float *)(arena + at_max_pool2d_y);
-    max_pool_1x8x6x6_k2x2(relu, max_pool2d_y);
+    max_pool_8x6x6_k2x2(relu, max_pool2d_y);
 
     // fc
     float *fc_y = (float *)(arena + at_fc_y);
-    matmul_add_1x10_k8x6x6(max_pool2d_y, w->fc_weight, w->fc_bias, fc_y);
+    matmul_add_10_k8x6x6(max_pool2d_y, w->fc_weight, w->fc_bias, fc_y);
 
     float *e = (float *)(arena + at_e);
-    softmax_1x10_k10(fc_y, scores, e);
+    softmax_10_k10(fc_y, scores, e);
     return 0;
 }
 

@@ -34,7 +34,7 @@ def kernels(text):
     for m in re.finditer(r"/\*((?:(?!\*/).)*)\*/\nstatic void (\w+)\(([^)]*)\) \{", text, re.S):
         heading, name, signature = m.groups()
         heading = re.sub(r"\n \* *", " ", heading)
-        sizes = {n: s for n, s in re.findall(r"(\w+)((?:\[[^\]]*\])+)(?=,| ->|\s)", heading)}
+        sizes = {n: s for n, s in re.findall(r"(\w+)((?:\[[^\]]*\])+)(?=,|;| ->|\s)", heading)}
         found = []
         for parameter in arguments(signature):
             word = re.search(r"(\w+)$", parameter).group(1)

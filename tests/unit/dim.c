@@ -17,9 +17,11 @@ static Symbol symbol(Ctx *c, const char *s, int64_t lo, int64_t hi) {
 static Dim plus(Ctx *c, Dim a, int64_t n) {
     return dim_add(c, a, dim(c, n));
 }
+
 static Dim over(Ctx *c, Dim a, int64_t n) {
     return dim_floordiv(c, a, dim(c, n));
 }
+
 static Dim times(Ctx *c, Dim a, int64_t n) {
     return dim_mul(c, a, dim(c, n));
 }

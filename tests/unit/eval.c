@@ -18,18 +18,23 @@ static Map env;
 static Name nm(const char *s) {
     return intern(c, s, strlen(s));
 }
+
 static Index *index_of(const char *s, int64_t n) {
     return index_new(c, nm(s), dim(c, n));
 }
+
 static Term *n(double v) {
     return term_number(c, AnyInt, v);
 }
+
 static Term *at(Index *i) {
     return term_index(c, i);
 }
+
 static Term *i32(FnId f, Term *a, Term *b) {
     return term_apply2(c, f, I32, a, b);
 }
+
 static Term *f32(FnId f, Term *a, Term *b) {
     return term_apply2(c, f, F32, a, b);
 }
@@ -57,6 +62,7 @@ static Tensor *given(Elem e, int rank, const int64_t *size, const void *data, si
 static Term *load1(Tensor *t, Term *a, Term *outside) {
     return term_load(c, t, &a, 1, outside, NULL);
 }
+
 static Term *load2(Tensor *t, Term *a, Term *b, Term *outside) {
     return term_load(c, t, (Term *[]){ a, b }, 2, outside, NULL);
 }

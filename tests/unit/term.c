@@ -15,12 +15,15 @@ static Ctx ctx, *const c = &ctx;
 static Name nm(const char *s) {
     return intern(c, s, strlen(s));
 }
+
 static Term *n(double v) {
     return term_number(c, AnyInt, v);
 }
+
 static Term *i32(FnId f, Term *a, Term *b) {
     return term_apply2(c, f, I32, a, b);
 }
+
 static Term *f32(FnId f, Term *a, Term *b) {
     return term_apply2(c, f, F32, a, b);
 }
