@@ -3,8 +3,8 @@
 #   make          build/mithrilc             make check    sanitizers, warnings as errors, layers
 #   make demo     a story told by generated C    make golden   writes tests/golden anew
 #   make test     every test                 make bench    speed, memory, growth
-#   make quick    the tests that take seconds    make one      build/one/mithrilc.c, the compiler as one file
-#   make install  to PREFIX                  make clean
+#   make quick    the tests that take seconds    make install  to PREFIX
+#   make clean
 
 CC       ?= cc
 CFLAGS   ?= -O2 -g
@@ -120,22 +120,15 @@ SANITIZE = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-om
 
 check:
 	@sh tests/layers.sh
-	@sh tests/format.sh
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/gcc CC=gcc CFLAGS="-O2 -Werror" all
 	@if command -v clang >/dev/null; then \
 	    $(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang CFLAGS="-O2 -Werror" all; \
 	 else echo "skip: no clang: its warnings are unseen"; fi
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/sanitized CFLAGS="$(SANITIZE)" sanitized
+	@sh tests/format.sh
 
 sanitized: all $(RUNNER) $(UNITS) $(EG)
 	@ASAN_OPTIONS=detect_leaks=0 $(RUN) $(FAST)
 
-# ---- the compiler as one file
-
-one: $(BUILD)/std.c
-	@mkdir -p $(BUILD)/one
-	awk -f compiler/one.awk $(SOURCES) $(BUILD)/std.c > $(BUILD)/one/mithrilc.c
-	$(CC) $(STANDARD) $(CFLAGS) $(DEFINES) -o $(BUILD)/one/mithrilc $(BUILD)/one/mithrilc.c $(LIBS) -lm
-
-.PHONY: all install clean quick test everything models golden demo bench check sanitized one
+.PHONY: all install clean quick test everything models golden demo bench check sanitized
 -include $(OBJECTS:.o=.d)

@@ -146,7 +146,10 @@ static void print_let(Writer *w, const Loop *l) {
     Ctx *c = w->e->c;
     const Tensor *t = l->to;
     const char *word = elem_word(w, t->type.elem);
-    if (l->value) {
+    if (l->value && t->type.elem == AnyInt) {          // a position or a bound
+        bool large = elem_bytes(c, l->value->elem) > 4;
+        emit(w->e, "const int %s = %s%s%s;", t->name, large ? "(int)(" : "", term(w, l->value, I32), large ? ")" : "");
+    } else if (l->value) {
         emit(w->e, "%s %s = %s;", word, t->name, term(w, l->value, t->type.elem));
     } else if (t->type.rank == 0) {
         emit(w->e, "%s %s = %s;", word, t->name, term(w, term_number(c, t->type.elem, l->fill), t->type.elem));
@@ -179,19 +182,28 @@ static void print_arg(Writer *w, const Loop *l) {
     emit(w->e, "}");
 }
 
+/* Floats, and integers that C lets wrap, in C's own words. */
+static void print_sum(Writer *w, const Loop *l, const char *to, const char *value) {
+    Ctx *c = w->e->c;
+    Elem e = l->to->type.elem, stored = elem_storage(c, e);
+    bool plus = l->reduce == RSum;
+    if (stored == I32 || stored == I64 || (stored == U16 && !plus))
+        emit(w->e, "%s = %s(%s, %s);", to, reduce_helper(c, plus ? "add" : "mul", e, w->used), to, value);
+    else if (!elem_is_float(e) && elem_bytes(c, e) < 4)
+        emit(w->e, "%s = (%s)(%s %c %s);", to, elem_word(w, e), to, plus ? '+' : '*',
+             print_term_as(c, w->words, l->value, e, true, w->used));
+    else
+        emit(w->e, "%s %s %s;", to, plus ? "+=" : "*=", value);
+}
+
 static void print_accum(Writer *w, const Loop *l) {
     Ctx *c = w->e->c;
     Elem e = l->to->type.elem;
     char *to = place(w, l), *value = term(w, l->value, e);
-    bool narrow = !elem_is_float(e) && elem_bytes(c, e) < 4;
     switch (l->reduce) {
     case RSum:
     case RProd:
-        if (narrow)
-            emit(w->e, "%s = (%s)(%s %c %s);", to, elem_word(w, e), to, l->reduce == RSum ? '+' : '*',
-                 print_term_as(c, w->words, l->value, e, true, w->used));
-        else
-            emit(w->e, "%s %s %s;", to, l->reduce == RSum ? "+=" : "*=", value);
+        print_sum(w, l, to, value);
         return;
     case RMax: emit(w->e, "%s = %s(%s, %s);", to, reduce_helper(c, "max", e, w->used), to, value); return;
     case RMin: emit(w->e, "%s = %s(%s, %s);", to, reduce_helper(c, "min", e, w->used), to, value); return;

@@ -2,9 +2,10 @@
  *
  * In: terms whose loads are of formals, locals and scratch rows, positions already proved. Out: the text
  * of an expression with no more parentheses than a careful person would write. What C has no operator
- * for is a call of a small helper (`max_f32`, `floor_div`), whose name is noted so that the frame of
+ * for is a call of a small helper (`max_float`, `add_int`), whose name is noted so that the frame of
  * the file can define it. */
 #include "cfamily.h"
+#include "loops.h"
 
 #include <assert.h>
 #include <math.h>
@@ -23,6 +24,7 @@ static const struct { FnId fn; const char *op; int prec; } operators[] = {
 static const struct { FnId fn; const char *name; } helpers[] = {
     { FnMax, "max" },     { FnMin, "min" },   { FnSign, "sign" },     { FnIsNan, "is_nan" },
     { FnIsInf, "is_inf" }, { FnPow, "pow" },  { FnFloorDiv, "floor_div" }, { FnMod, "floor_mod" },
+    { FnDiv, "floor_div" }, { FnShl, "shl" }, { FnShr, "shr" },
 };
 
 typedef struct Printer {
@@ -278,14 +280,26 @@ static void close_paren(Printer *p, bool needed) {
         text_add(p->c, &p->out, ")");
 }
 
+/* 3 * x of -3 * x, x * y of -1 * x * y; NULL: no negative number leads the product. */
+static const Term *without_minus(Ctx *c, const Term *t) {
+    if (t->kind == TNumber && t->number < 0 && t->number > -9e15)
+        return term_number(c, t->elem, -t->number);
+    if (t->kind != TApply || t->fn->id != FnMul || !elem_is_float(t->elem))
+        return NULL;
+    const Term *first = without_minus(c, t->kid[0]);
+    if (!first)
+        return NULL;
+    if (first->kind == TNumber && first->number == 1)
+        return t->kid[1];
+    return term_plain(c, t->fn, t->elem, (Term *[]){ (Term *)(uintptr_t)first, t->kid[1] });
+}
+
 /* x + -3 is written x - 3. */
 static bool put_subtraction(Printer *p, const Term *t, Elem e, int prec) {
     const Term *b = t->kid[1];
     if (t->fn->id != FnAdd)
         return false;
-    const Term *negated = b->kind == TApply && b->fn->id == FnNeg ? b->kid[0] : NULL;
-    if (b->kind == TNumber && b->number < 0 && b->number > -9e15)
-        negated = term_number(p->c, b->elem, -b->number);
+    const Term *negated = b->kind == TApply && b->fn->id == FnNeg ? b->kid[0] : without_minus(p->c, b);
     if (!negated)
         return false;
     open_paren(p, prec > PrecAdd);
@@ -296,11 +310,118 @@ static bool put_subtraction(Printer *p, const Term *t, Elem e, int prec) {
     return true;
 }
 
+/* ---- integers that wrap. Overflow of signed integers is undefined in C: where data may lead to it, a helper
+ * computes without a sign. Positions made of indices and sizes alone stay within int. */
+
+/* May a sum, difference or product of these leave the type it is computed in? */
+static bool may_wrap(Ctx *c, const Term *t, Elem e) {
+    Elem stored = elem_storage(c, e);
+    FnId f = t->fn->id;
+    if (stored == U16)
+        return f == FnMul;                              // C computes in int
+    if ((stored != I32 && stored != I64) || !reads_data(t))
+        return false;
+    int64_t lo[2], hi[2];
+    for (int i = 0; i < 2; i++)
+        if (!term_range(c, t->kid[i], &lo[i], &hi[i]))
+            return true;
+    double least, most, end = stored == I32 ? 2147483647.0 : 9e18;
+    if (f == FnAdd) {
+        least = (double)lo[0] + (double)lo[1];
+        most = (double)hi[0] + (double)hi[1];
+    } else if (f == FnSub) {
+        least = (double)lo[0] - (double)hi[1];
+        most = (double)hi[0] - (double)lo[1];
+    } else {
+        double a = fmax(fabs((double)lo[0]), fabs((double)hi[0])), b = fmax(fabs((double)lo[1]), fabs((double)hi[1]));
+        most = a * b;
+        least = -most;
+    }
+    return least < -end || most > end;
+}
+
+/* add_int(pos, t + 1): what comes from data first, then what stays within int as one operand. */
+static bool put_wrapping_sum(Printer *p, const Term *t) {
+    Ctx *c = p->c;
+    Linear l, plain = { .base = dim(c, 0) };
+    Text out = {0};
+    if (t->fn->id == FnMul || (t->elem != I32 && t->elem != AnyInt))
+        return false;
+    linear(c, (Term *)(uintptr_t)t, &l);
+    plain.base = l.base;
+    for (int pass = 0; pass < 2; pass++)                // what is added, then what is taken away
+        for (int i = 0; i < l.n; i++) {
+            if (!reads_data(l.atom[i])) {
+                plain.atom[plain.n] = l.atom[i];
+                plain.coef[plain.n] = l.coef[i];
+                plain.n += pass;
+                continue;
+            }
+            if (llabs(l.coef[i]) != 1 || (!pass && l.coef[i] < 0) || (pass && l.coef[i] > 0))  {
+                if (llabs(l.coef[i]) != 1)
+                    return false;
+                continue;
+            }
+            char *atom = print_term_as(c, p->words, l.atom[i], I32, false, p->helpers);
+            if (!out.n && pass)
+                return false;
+            out = (Text){ .s = out.n ? format(c, "%s(%s, %s)", use_helper(p, pass ? "sub" : "add", I32), out.s, atom) : atom };
+            out.n = strlen(out.s);
+        }
+    if (!out.n)
+        return false;
+    Term *rest = linear_term(c, &plain);
+    bool minus = rest->kind == TNumber && rest->number < 0;
+    if (minus)
+        rest = term_number(c, I32, -rest->number);
+    if (rest->kind == TNumber && rest->number == 0)
+        text_add(c, &p->out, "%s", out.s);
+    else
+        text_add(c, &p->out, "%s(%s, %s)", use_helper(p, minus ? "sub" : "add", I32), out.s,
+                 print_term_as(c, p->words, rest, I32, false, p->helpers));
+    return true;
+}
+
+static void put_wrapping(Printer *p, const Term *t, Elem e) {
+    if (put_wrapping_sum(p, t))
+        return;
+    const Term *b = t->kid[1];
+    const char *word = t->fn->id == FnAdd ? "add" : t->fn->id == FnSub ? "sub" : "mul";
+    if (t->fn->id == FnAdd && b->kind == TNumber && b->number < 0 && b->number > -9e15) {
+        word = "sub";
+        b = term_number(p->c, b->elem, -b->number);
+    }
+    text_add(p->c, &p->out, "%s(", use_helper(p, word, e));
+    put(p, t->kid[0], e, PrecLowest);
+    text_add(p->c, &p->out, ", ");
+    put(p, b, e, PrecLowest);
+    text_add(p->c, &p->out, ")");
+}
+
+/* o + 1 - 8 >= 0 is written o >= 7. */
+static bool put_comparison(Printer *p, const Term *t, int own, const char *op, int prec) {
+    Ctx *c = p->c;
+    int64_t base, other;
+    Linear l, r;
+    if (t->kid[0]->kind != TApply || (t->kid[0]->elem != I32 && t->kid[0]->elem != AnyInt) || reads_data(t))
+        return false;
+    linear(c, (Term *)(uintptr_t)t->kid[0], &l);
+    linear(c, (Term *)(uintptr_t)t->kid[1], &r);
+    if (l.n == 0 || r.n > 0 || !dim_number(l.base, &base) || !dim_number(r.base, &other))
+        return false;
+    l.base = dim(c, 0);
+    open_paren(p, prec > own);
+    put(p, linear_term(c, &l), I32, own);
+    text_add(c, &p->out, "%s%lld", op, (long long)(other - base));
+    close_paren(p, prec > own);
+    return true;
+}
+
 static bool is_comparison(FnId f) {
     return f >= FnEq && f <= FnGe;
 }
 
-static bool narrow(Ctx *c, Elem e) {
+static bool is_narrow(Ctx *c, Elem e) {
     return !elem_is_float(e) && e != Bool && elem_bytes(c, e) < 4;
 }
 
@@ -310,7 +431,15 @@ static bool put_operator(Printer *p, const Term *t, Elem want, int prec) {
         if (operators[i].fn != f)
             continue;
         Elem e = is_comparison(f) ? common(t, 0) : f == FnAnd || f == FnOr ? Bool : computed_in(t, want);
-        bool cast = narrow(p->c, e) && !is_comparison(f);       // C computes in int
+        if (f == FnDiv && !elem_is_float(e))
+            return false;
+        if ((f == FnAdd || f == FnSub || f == FnMul) && may_wrap(p->c, t, e)) {
+            put_wrapping(p, t, e);
+            return true;
+        }
+        if (is_comparison(f) && put_comparison(p, t, operators[i].prec, operators[i].op, prec))
+            return true;
+        bool cast = is_narrow(p->c, e) && !is_comparison(f) && f != FnAnd && f != FnOr;    // C computes in int
         if (cast) {
             text_add(p->c, &p->out, "(%s)(", p->words->elem[elem_storage(p->c, e)]);
             prec = PrecLowest;
@@ -330,7 +459,13 @@ static bool put_operator(Printer *p, const Term *t, Elem want, int prec) {
     return false;
 }
 
-static bool never_negative(Ctx *c, const Term *t) {
+/* A divisor that comes from data may be 0. */
+static bool divides(Ctx *c, const Term *t) {
+    int64_t lo, hi;
+    return !term_reads(t) || (term_range(c, t, &lo, &hi) && lo > 0);
+}
+
+static bool stays_positive(Ctx *c, const Term *t) {
     int64_t lo, hi;
     return term_range(c, t, &lo, &hi) && lo >= 0;
 }
@@ -340,7 +475,10 @@ static bool put_plain_division(Printer *p, const Term *t, int prec) {
     bool div = t->fn->id == FnFloorDiv;
     if (!div && t->fn->id != FnMod)
         return false;
-    if (elem_is_float(computed_in(t, I32)) || !never_negative(p->c, t->kid[0]) || !never_negative(p->c, t->kid[1]))
+    Elem e = computed_in(t, I32);
+    if (elem_is_float(e) || elem_bytes(p->c, e) < 4 || !divides(p->c, t->kid[1]))
+        return false;
+    if (!stays_positive(p->c, t->kid[0]) || !stays_positive(p->c, t->kid[1]))
         return false;
     open_paren(p, prec > PrecMul);
     put(p, t->kid[0], I32, PrecMul);
@@ -350,8 +488,8 @@ static bool put_plain_division(Printer *p, const Term *t, int prec) {
     return true;
 }
 
-static void put_cast(Printer *p, const Term *t, int prec) {
-    Elem from = computed_in(t->kid[0], NoElem), to = t->elem;
+static void put_cast(Printer *p, const Term *t, Elem want, int prec) {
+    Elem from = computed_in(t->kid[0], NoElem), to = computed_in(t, want);
     Elem a = elem_storage(p->c, from), b = elem_storage(p->c, to);
     bool written = t->kid[0]->kind == TNumber || t->kid[0]->kind == TSize;
     if (a == b || (t->kid[0]->elem == AnyInt && written) || (t->kid[0]->elem == AnyFloat && elem_is_float(b))) {
@@ -382,7 +520,7 @@ static void put_where(Printer *p, const Term *t, Elem want, int prec) {
     if (t->elem != AnyInt && t->elem != AnyFloat)
         e = t->elem;
     open_paren(p, prec > PrecWhere);
-    put(p, t->kid[0], Bool, PrecWhere + 1);
+    put(p, t->kid[0], Bool, PrecAnd);
     text_add(p->c, &p->out, " ? ");
     put(p, t->kid[1], e, PrecWhere + 1);
     text_add(p->c, &p->out, " : ");
@@ -398,6 +536,20 @@ static void put_unary(Printer *p, const char *op, const Term *kid, Elem e, int p
     close_paren(p, prec > PrecUnary);
 }
 
+static void put_negative(Printer *p, const Term *kid, Elem e, int prec) {
+    Elem stored = elem_storage(p->c, e);
+    bool wraps = stored == I32 || stored == I64;
+    if (wraps && kid->kind != TNumber && reads_data(kid)) {
+        text_add(p->c, &p->out, "%s(", use_helper(p, "neg", e));
+        put(p, kid, e, PrecLowest);
+        text_add(p->c, &p->out, ")");
+        return;
+    }
+    if (!elem_is_float(stored) && !wraps)
+        text_add(p->c, &p->out, "(%s)", p->words->elem[stored]);
+    put_unary(p, "-", kid, e, elem_is_float(stored) || wraps ? prec : PrecUnary);
+}
+
 static void put_bits(Printer *p, const char *op, const Term *t, Elem e, int prec) {
     open_paren(p, prec > PrecLowest);
     put(p, t->kid[0], e, PrecUnary);
@@ -411,16 +563,14 @@ static void put_apply(Printer *p, const Term *t, Elem want, int prec) {
     if (put_operator(p, t, want, prec) || put_plain_division(p, t, prec))
         return;
     switch (t->fn->id) {
-    case FnNeg:          put_unary(p, "-", t->kid[0], e, prec); return;
+    case FnNeg:          put_negative(p, t->kid[0], e, prec); return;
     case FnNot:          put_unary(p, "!", t->kid[0], Bool, prec); return;
     case FnWhere:        put_where(p, t, want, prec); return;
-    case FnCast:         put_cast(p, t, prec); return;
+    case FnCast:         put_cast(p, t, want, prec); return;
     case FnStopGradient: put(p, t->kid[0], want, prec); return;
     case FnBand:         put_bits(p, " & ", t, e, prec); return;
     case FnBor:          put_bits(p, " | ", t, e, prec); return;
     case FnBxor:         put_bits(p, " ^ ", t, e, prec); return;
-    case FnShl:          put_bits(p, " << ", t, e, prec); return;
-    case FnShr:          put_bits(p, " >> ", t, e, prec); return;
     case FnExtern:       put_args(p, float_word(p, t->fn->word, e), t, e); return;
     case FnAbs:
         put_args(p, elem_is_float(e) ? float_word(p, "fabs", e) : use_helper(p, "abs", e), t, e);

@@ -132,6 +132,63 @@ static bool put_broken(Emit *e, int depth, const char *line) {
     return fill(e, right, after ? 4 * depth + (left ? left + 1 : 0) : 4 * at, at, true);
 }
 
+/* Where the arguments of x = f(a, b); begin, and where they end; false: it is no such line. */
+static bool find_call(const char *line, int *from, int *end) {
+    int left = left_side(line), i = left + (left > 0), open = 0;
+    int word = (int)strspn(line + i, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+    if (!word || line[i + word] != '(')
+        return false;
+    *from = i + word + 1;
+    for (*end = *from - 1; line[*end]; ++*end) {
+        open += (line[*end] == '(') - (line[*end] == ')');
+        if (!open)
+            return !strcmp(line + *end, ");");
+    }
+    return false;
+}
+
+/* x = f(a, b); as x = f( and the arguments below, each on a line of its own where one is too long. */
+static bool put_call(Emit *e, int depth, const char *line) {
+    int from, end, at = depth + 2, open = 0, column = 0, longest = 0;
+    VEC(char *) arg = {0};
+    if (!find_call(line, &from, &end) || 4 * depth + from > Width)
+        return false;
+    for (int i = from, start = from; i <= end; i++) {
+        bool last = i == end;
+        open += (line[i] == '(' || line[i] == '[') - (line[i] == ')' || line[i] == ']');
+        if (!last && (open || line[i] != ','))
+            continue;
+        push(e->c, &arg, format(e->c, "%.*s", i - start + (last ? 2 : 1), line + start));
+        start = i + 2;
+    }
+    for (int i = 0; i < arg.n; i++) {
+        int n = (int)strlen(arg.at[i]);
+        longest = n > longest ? n : longest;
+        if (4 * at + n > Width && !fill(e, arg.at[i], 4 * at, at + 2, false))
+            return false;
+    }
+    indent(e, depth);
+    text_add(e->c, &e->text, "%.*s\n", from, line);
+    for (int i = 0; i < arg.n; i++) {
+        int n = (int)strlen(arg.at[i]);
+        bool own = 4 * at + longest > Width || column == 0 || column + 1 + n > Width;
+        if (own && i && column)
+            text_add(e->c, &e->text, "\n");
+        if (own)
+            indent(e, at);
+        column = own ? 4 * at + n : column + 1 + n;
+        if (4 * at + n > Width) {
+            fill(e, arg.at[i], 4 * at, at + 2, true);
+            column = 0;
+        } else {
+            text_add(e->c, &e->text, own ? "%s" : " %s", arg.at[i]);
+        }
+    }
+    if (column)
+        text_add(e->c, &e->text, "\n");
+    return true;
+}
+
 /* The last resort: at a space. */
 static void put_anywhere(Emit *e, int depth, const char *line) {
     for (int at = depth;; at = depth + 2) {
@@ -164,7 +221,7 @@ static void put_line(Emit *e, int depth, const char *line) {
         indent(e, depth);
         text_add(e->c, &e->text, "%.*s\n", n, line);
         put_line(e, depth, format(e->c, "// %s", line + n + (line[n] == ' ')));
-    } else if (!fits && put_broken(e, depth, line)) {
+    } else if (!fits && (put_broken(e, depth, line) || put_call(e, depth, line))) {
         return;
     } else if (!fits) {
         put_anywhere(e, depth, line);
@@ -245,18 +302,18 @@ static bool marks_comment(const char *s) {
     return (s[0] == '*' && s[1] == '/') || (s[0] == '/' && s[1] == '*');
 }
 
-/* The spaces that a line begins with are kept, and a line that goes on has four more. */
+/* The spaces that a line begins with are kept; where it is too long it goes on four further in. */
 void emit_comment(Emit *e, const char *text) {
     const char *open = "/* ";
-    int room = Width - 4 * e->depth - 6;
+    int most = Width - 4 * e->depth - 6, own = (int)strspn(text, " "), further = 0;
     while (*text) {
-        int n = fitting(text, room);
+        int n = fitting(text, most - further);
         const char *rest = text + n;
         while (*rest == ' ')
             rest++;
         bool end = *rest == '\n' ? rest[1] == 0 : *rest == 0;
         indent(e, e->depth);
-        text_add(e->c, &e->text, "%s", open);
+        text_add(e->c, &e->text, "%s%*s", open, further, "");
         for (int i = 0; i < n; i++)     // what stands in a comment does not end it
             text_add(e->c, &e->text, marks_comment(text + i) ? "%c " : "%c", text[i]);
         text_add(e->c, &e->text, "%s\n", end ? " */" : "");
@@ -265,12 +322,9 @@ void emit_comment(Emit *e, const char *text) {
         open = " * ";
         bool wrapped = *rest != '\n';
         text = rest + !wrapped;
-        if (wrapped) {          // a wrapped line goes on two columns in
-            open = " *     ";
-            room = Width - 4 * e->depth - 10;
-        } else {
-            room = Width - 4 * e->depth - 6;
-        }
+        if (!wrapped)
+            own = (int)strspn(text, " ");
+        further = wrapped ? (own < 40 ? own : 40) + 4 : 0;
     }
     e->fresh = false;
 }

@@ -63,13 +63,24 @@ static void side_by_side(Ctx *c, Loop *a, Loop *b) {
     }
 }
 
+/* sum0, sum1 … of the turns side by side. */
+static void number_sums(Ctx *c, Loop *row, int turn) {
+    for (int i = 0; i < row->n; i++) {
+        Loop *l = row->kid[i];
+        if (l->kind == LLet) l->to->name = l->to->path = name(c, "%s%d", l->to->name, turn);
+    }
+}
+
 static void jam_turns(Ctx *c, Loop *outer, Loop *row, int n) {
     Loop *whole = loop_copy(c, row), *first = row;
+    loop_refresh(c, whole);
+    number_sums(c, first, 0);
     for (int r = 1; r < n; r++) {
         Loop *next = loop_copy(c, whole);
         loop_refresh(c, next);
         Term *turn = term_apply2(c, FnAdd, I32, term_index(c, outer->index), term_number(c, I32, r));
         loop_replace_index(c, next, outer->index, turn);
+        number_sums(c, next, r);
         side_by_side(c, first, next);
     }
     VEC(Loop *) sorted = {0};                           // starts, loops, stores

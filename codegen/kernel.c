@@ -93,6 +93,18 @@ static void see(Use *u, const Loop *l) {
         see(u, l->kid[i]);
 }
 
+typedef struct Calls { Map by; } Calls;  /* storage → what the first load of it calls it */
+
+/* One name for all loads of a tensor: loads that differed by it alone are now one term, and what they made may fold
+ * away (`where(c, x, x)`), before it is asked what the kernel reads. */
+static Term *one_name(Ctx *c, Term *t, void *with) {
+    Calls *calls = with;
+    if (t->kind != TLoad || t->from->kind == TLocal) return t;
+    Name as = map_get(&calls->by, storage_of(t->from));
+    if (!as) map_put(c, &calls->by, storage_of(t->from), (void *)(as = t->as ? t->as : name(c, "%s", formal_word(storage_of(t->from), t))));
+    return as == t->as ? t : term_load(c, t->from, t->kid, t->n, NULL, as);
+}
+
 static Term *to_formal(Ctx *c, Term *t, void *with) {
     const Formals *f = with;
     if (t->kind != TLoad || t->from->kind == TLocal) return t;
@@ -111,6 +123,7 @@ static void store_formals(const Formals *f, Loop *l) {
 
 static void make_formals(Formals *f, Loop *body) {
     static const Role order[] = { RoleIn, RoleValue, RoleInOut, RoleOut, RoleScratch };
+    loop_map(f->c, body, one_name, &(Calls){0});
     for (int i = 0; i < 5; i++)
         see(&(Use){ f, order[i], body }, body);
     loop_map(f->c, body, to_formal, f);

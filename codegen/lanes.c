@@ -82,6 +82,13 @@ static Tensor *lanes_new(Ctx *c, const Tensor *sum, int n) {
     return tensor(c, TLocal, sum->name, sum->name, &type, (Span){0});
 }
 
+/* The partial sums of a dot product. */
+static Tensor *parts_new(Ctx *c, const Tensor *sum, int n) {
+    Tensor *t = lanes_new(c, sum, n);
+    t->name = t->path = name(c, "part");
+    return t;
+}
+
 static Term *lane(Ctx *c, Tensor *s, Term *at) {
     return term_load(c, s, &at, 1, NULL, s->name);
 }
@@ -171,7 +178,7 @@ static bool nested_dot(Ctx *c, Loop *seq, int at) {
     if (n % 8 == 0) lanes = 8;
     int start = start_of(seq, at, l->kid[0]->to);
     if (start < 0 || seq->kid[start]->value->kind != TNumber || seq->kid[start]->value->number != 0) return false;
-    Tensor *sum = l->kid[0]->to, *s = lanes_new(c, sum, lanes);
+    Tensor *sum = l->kid[0]->to, *s = parts_new(c, sum, lanes);
     loop_remove(up, 0);
     fill_lanes(c, up, l, s, lanes);
     loop_insert(c, seq, at + 1, loop_let(c, sum, lane_sum(c, s, 0, 1, lanes)));
@@ -198,7 +205,7 @@ bool lanes_dot(Ctx *c, Loop *seq, int at) {
     int next = at;
     for (int i = 0; i < l->n; i++) {
         Loop *sum = loop_copy(c, l->kid[i]);
-        Tensor *s = lanes_new(c, sum->to, lanes);
+        Tensor *s = parts_new(c, sum->to, lanes);
         loop_replace_index(c, sum, l->index, position);
         loop_replace_local(c, sum, sum->to, lane(c, s, term_index(c, inner->index)));
         loop_add(c, inner, sum);
@@ -359,6 +366,14 @@ bool row_fits(Ctx *c, Loop *l) {
     return l->index && fits_row(&r) && !r.again;
 }
 
+/* Sums of a column by itself: left0, left1 … */
+static void name_edge(Ctx *c, Loop *block, const char *side) {
+    for (int i = 0; i < block->n; i++) {
+        Tensor *t = block->kid[i]->to;
+        if (is_start(block->kid[i]) && !strncmp(t->name, "sum", 3)) t->name = t->path = name(c, "%s%s", side, t->name + 3);
+    }
+}
+
 /* One column, or a few, as they were. */
 static void add_columns(Row *r, Loop *seq, int at, int64_t from, int64_t to) {
     Ctx *c = r->c;
@@ -370,6 +385,7 @@ static void add_columns(Row *r, Loop *seq, int at, int64_t from, int64_t to) {
         Loop *block = loop_new(c, LSeq);
         for (int i = 0; i < l->n; i++)
             loop_add(c, block, l->kid[i]);
+        name_edge(c, block, from ? "right" : "left");
         loop_insert(c, seq, at, block);
         return;
     }
@@ -462,7 +478,7 @@ static void add_tiles(Row *r, Loop *seq, int at) {
     l->step = r->lanes;
     Term *column = term_index(c, i);
     if (!even) {                                        // the last begins earlier
-        Tensor *begin = local_new(c, r->index->name ? r->index->name : "i", I32);
+        Tensor *begin = local_new(c, r->index->name ? r->index->name : "i", AnyInt);
         loop_add(c, l, loop_let(c, begin, term_apply2(c, FnMin, I32, column, whole(c, r->to - r->lanes))));
         column = load_local(c, begin);
     }

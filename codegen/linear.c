@@ -10,6 +10,19 @@ static bool small_int(Elem e) {
     return e == I32 || e == AnyInt || e == I8 || e == I16 || e == U8 || e == U16;
 }
 
+/* Does a load stand in it? Locals that hold a position do not count: they are within int. */
+bool reads_data(const Term *t) {
+    if (t->kind == TLoad && !(t->from->kind == TLocal && t->elem == AnyInt)) return true;
+    for (int i = 0; i < t->n; i++)
+        if (reads_data(t->kid[i])) return true;
+    return false;
+}
+
+/* Narrow and long integers wrap elsewhere than int: their sums are atoms. */
+static bool is_index_sum(const Term *t) {
+    return t->kind == TApply && (t->elem == I32 || t->elem == AnyInt);
+}
+
 static bool add_atom(Linear *l, Term *t, int64_t times) {
     for (int i = 0; i < l->n; i++) {
         if (l->atom[i] != t) continue;
@@ -44,7 +57,7 @@ static bool add_term(Ctx *c, Linear *l, Term *t, int64_t times) {
         l->base = dim_add(c, l->base, dim_mul(c, t->size, dim(c, times)));
         return true;
     }
-    if (t->kind != TApply || !small_int(t->elem)) return add_atom(l, t, times);
+    if (!is_index_sum(t)) return add_atom(l, t, times);
     Term **kid = t->kid;
     switch (t->fn->id) {
     case FnAdd: return add_term(c, l, kid[0], times) && add_term(c, l, kid[1], times);
@@ -96,24 +109,36 @@ static Term *sum_terms(Ctx *c, Term *a, Term *b) {
     return a ? term_apply2(c, FnAdd, I32, a, b) : b;
 }
 
-/* What is added first, then the number or size, then what is taken away: 1 - y, never -y + 1. */
+static Term *add_atoms(Ctx *c, Term *sum, const Linear *l, bool data, bool taken) {
+    for (int i = 0; i < l->n; i++) {
+        if (reads_data(l->atom[i]) != data || (l->coef[i] < 0) != taken) continue;
+        sum = taken ? term_apply2(c, FnSub, I32, sum, multiple(c, l->atom[i], -l->coef[i]))
+                    : sum_terms(c, sum, multiple(c, l->atom[i], l->coef[i]));
+    }
+    return sum;
+}
+
+/* What is added first, then the number or size, then what is taken away: 1 - y, never -y + 1. What comes from data
+ * stands last: it alone may leave the range of int. */
 Term *linear_term(Ctx *c, const Linear *l) {
-    Term *sum = NULL;
-    for (int i = 0; i < l->n; i++)
-        if (l->coef[i] > 0) sum = sum_terms(c, sum, multiple(c, l->atom[i], l->coef[i]));
+    Term *sum = add_atoms(c, NULL, l, false, false);
     int64_t base;
-    bool number = dim_number(l->base, &base);
+    bool number = dim_number(l->base, &base), plain = sum;
+    for (int i = 0; i < l->n; i++)
+        plain |= l->coef[i] < 0 && !reads_data(l->atom[i]);
+    if (!plain && number && base <= 0) sum = add_atoms(c, NULL, l, true, false);
+    bool done = sum && !plain;
     if (number && base < 0 && sum)
         sum = term_apply2(c, FnSub, I32, sum, term_number(c, I32, (double)-base));
     else if (!number || base != 0 || !sum)
         sum = sum_terms(c, sum, size_term(c, l->base));
-    for (int i = 0; i < l->n; i++)
-        if (l->coef[i] < 0) sum = term_apply2(c, FnSub, I32, sum, multiple(c, l->atom[i], -l->coef[i]));
-    return sum;
+    sum = add_atoms(c, sum, l, false, true);
+    if (!done) sum = add_atoms(c, sum, l, true, false);
+    return add_atoms(c, sum, l, true, true);
 }
 
 Term *tidy(Ctx *c, Term *t) {
-    if (t->kind != TApply || !small_int(t->elem)) return t;
+    if (!is_index_sum(t)) return t;
     Linear l;
     linear(c, t, &l);
     if (l.n == 1 && l.coef[0] == 1 && dim_is(l.base, 0)) return l.atom[0];
@@ -154,12 +179,27 @@ static bool proved_negative(Ctx *c, Linear *l) {
     return extreme(c, l, true, &most) && dim_less(c, most, dim(c, 0)) == 1;
 }
 
+/* A sum with data in it wraps, unless its ends are within int. */
+static bool wraps(Ctx *c, const Linear *l) {
+    bool data = false;
+    Dim least, most;
+    int64_t lo, hi, unused;
+    for (int i = 0; i < l->n; i++)
+        data |= reads_data(l->atom[i]);
+    if (!data || (l->n == 1 && l->coef[0] == 1 && dim_is(l->base, 0))) return false;
+    if (!extreme(c, l, false, &least) || !extreme(c, l, true, &most)) return true;
+    dim_bounds(c, least, &lo, &unused);
+    dim_bounds(c, most, &unused, &hi);
+    return lo < INT32_MIN || hi > INT32_MAX;
+}
+
 bool always_below(Ctx *c, Term *t, Dim size) {
     Linear l;
     int64_t lo, hi, n;
     linear(c, t, &l);
+    bool sure = !wraps(c, &l);
     l.base = dim_sub(c, l.base, size);
-    if (proved_negative(c, &l)) return true;
+    if (sure && proved_negative(c, &l)) return true;
     return dim_number(size, &n) && term_range(c, t, &lo, &hi) && hi < n;
 }
 
@@ -168,5 +208,5 @@ bool never_negative(Ctx *c, Term *t) {
     int64_t lo, hi;
     linear(c, t, &l);
     linear_add(c, &minus, &l, -1);
-    return proved_negative(c, &minus) || (term_range(c, t, &lo, &hi) && lo >= 0);
+    return (!wraps(c, &l) && proved_negative(c, &minus)) || (term_range(c, t, &lo, &hi) && lo >= 0);
 }

@@ -15,6 +15,7 @@ Term   *tidy(Ctx *c, Term *t);
 int64_t stride_in(Ctx *c, Term *t, Index *i, bool *known);    /* by how much t grows with i */
 bool    always_below(Ctx *c, Term *t, Dim size);              /* t < size, proved */
 bool    never_negative(Ctx *c, Term *t);
+bool    reads_data(const Term *t);                            /* what may leave the range of int */
 
 /* loops.c: makers, and walks over loop trees. */
 Loop   *loop_for(Ctx *c, Index *i, Term *lo, Term *hi);
@@ -58,6 +59,9 @@ void    kernel_outer(Ctx *c, Kernel *k);                      /* after its loops
 bool    lanes_dot(Ctx *c, Loop *seq, int at);                 /* a sum along contiguous operands, in partial sums */
 bool    lanes_row(Ctx *c, Loop *seq, int at);                 /* a row of results at a time */
 bool    row_fits(Ctx *c, Loop *l);
+
+/* bounds.c */
+void    name_bounds(Ctx *c, Loop *body);                      /* bounds and clamps become locals, once a scope */
 
 /* jam.c */
 bool    jam(Ctx *c, Loop *l);                                 /* several turns of an outer loop side by side */

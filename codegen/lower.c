@@ -193,6 +193,10 @@ static void becomes_row(Draft *d, Tensor *t) {
         dim_bounds(c, size, &lo, &hi);
         if (r.kept[i]) type.dim[type.rank++] = dim(c, hi);
     }
+    if (!type.rank && n->naxis) {       // one element, but read at other positions than it is written
+        r.kept[n->naxis - 1] = true;
+        type.dim[type.rank++] = dim(c, 1);
+    }
     r.row = tensor(c, TScratch, t->name, t->path, &type, t->at);
     loop_map(c, d->body, load_row, &r);
     store_row(c, d->body, &r);
@@ -202,6 +206,88 @@ static void localise(Draft *d) {
     for (int i = d->bunch->node.n - 1; i >= 0; i--) {
         Tensor *t = d->bunch->node.at[i]->out;
         if (is_inner(d, t) && !node_empty(d->bunch->node.at[i]) && !becomes_scalar(d, t)) becomes_row(d, t);
+    }
+}
+
+/* ---- a row that takes the place of another */
+
+typedef struct Follow {                 /* rows a and b of scratch: may b be written where a was read? */
+    const Tensor *a, *b;
+    bool began, fits;                   /* b was met; nothing speaks against it */
+} Follow;
+
+static void see_follow(void *with, Tensor *t, Term *const *at, int nat, bool write) {
+    Follow *f = with;
+    (void)at, (void)nat;
+    if (t == f->b && write && !f->began) {
+        f->began = true;
+        return;
+    }
+    if (t == f->b && !f->began) f->fits = false;        // read first: it is kept from before
+    if (t == f->a && f->began) f->fits = false;         // still needed when b is there
+}
+
+static bool moves_with(const Loop *store, const Index *i) {
+    for (int k = 0; k < store->nat; k++)
+        if (term_uses(store->at[k], i)) return true;
+    return false;
+}
+
+/* Accesses come in order of the text, what a store reads before what it writes: so a must end where b begins, in
+ * one loop of which each turn stores elsewhere, and be read there just where b is stored. What is around that
+ * loop makes a anew in each turn. */
+static bool ends_in(const Loop *l, const Follow *f) {
+    for (int i = 0; i < l->n; i++) {
+        const Loop *k = l->kid[i];
+        if (!is_written(k, f->b)) continue;
+        if (k->kind == LSeq || (k->kind == LFor && is_written(k, f->a))) return ends_in(k, f);
+        const Loop *in = k->kind == LFor ? k : l;
+        for (int n = 0; k->kind == LFor && n < in->n; n++)
+            if (in->kid[n]->kind == LStore && in->kid[n]->to == f->b) k = in->kid[n];
+        if (k->kind != LStore || (in->kind == LFor && !moves_with(k, in->index))) return false;
+        Reads store = { .of = f->a, .like = k }, all = store;
+        loop_accesses(k, count_read, &store);
+        loop_accesses(in, count_read, &all);
+        return store.all == store.alike && (in->kind != LFor || all.all == store.all);
+    }
+    return false;
+}
+
+static bool same_type(const Tensor *a, const Tensor *b) {
+    if (a->type.elem != b->type.elem || a->type.rank != b->type.rank) return false;
+    for (int i = 0; i < a->type.rank; i++)
+        if (a->type.dim[i] != b->type.dim[i]) return false;
+    return true;
+}
+
+typedef struct Rows { Ctx *c; VEC(Tensor *) row; } Rows;
+
+static void note_row(void *with, Tensor *t, Term *const *at, int nat, bool write) {
+    Rows *r = with;
+    (void)at, (void)nat, (void)write;
+    for (int i = 0; i < r->row.n; i++)
+        if (r->row.at[i] == t) return;
+    if (t->kind == TScratch) push(r->c, &r->row, t);
+}
+
+/* Where a row is made, element for element, from one that ends there, both lie in one place. */
+static void share_rows(Draft *d) {
+    Ctx *c = d->c;
+    Rows rows = { .c = c };
+    loop_accesses(d->body, note_row, &rows);
+    for (int b = 1; b < rows.row.n; b++) {
+        for (int a = 0; a < b; a++) {
+            Follow f = { .a = rows.row.at[a], .b = rows.row.at[b], .fits = true };
+            if (!same_type(f.a, f.b)) continue;
+            loop_accesses(d->body, see_follow, &f);
+            if (!f.fits || !f.began || !ends_in(d->body, &f)) continue;
+            Row r = { .d = d, .from = f.b, .row = (Tensor *)(uintptr_t)f.a, .kept = { true, true, true, true, true, true, true, true } };
+            loop_map(c, d->body, load_row, &r);
+            store_row(c, d->body, &r);
+            r.row->name = r.row->path = f.b->name;
+            share_rows(d);
+            return;
+        }
     }
 }
 
@@ -298,6 +384,7 @@ static void draft(Draft *d) {
         if (is_inner(d, d->bunch->node.at[i]->out)) narrow(d, in, d->bunch->node.at[i]->out);
     loops_merge(c, d->body);
     localise(d);
+    share_rows(d);
 }
 
 /* Equal kernels are one: the first that was made. */

@@ -248,9 +248,23 @@ static const char *told(Ctx *c, const Kernel *k, int by) {
     return t.s;
 }
 
-static bool is_shared(const Code *code, int i, const Name *names) {
-    for (int k = 0; k < code->kernel.n; k++)
-        if (k != i && names[k] == names[i]) return true;
+static int *count_uses(Ctx *c, const Code *code) {
+    int *uses = NEWN(c, int, code->kernel.n + 1);
+    for (int i = 0; i < code->kernel.n; i++)
+        for (int r = 0; r < code->n; r++)
+            for (int s = 0; s < code->routine[r]->step.n; s++)
+                uses[i] += code->routine[r]->step.at[s].kernel == code->kernel.at[i];
+    return uses;
+}
+
+/* Must kernel i give way? Of several with one name, the one that is called most keeps it, so that editing one layer
+ * of many does not rename what the others call; of equals, the lesser key. */
+static bool gives_way(const Code *code, int i, const Name *names, const int *uses) {
+    for (int k = 0; k < code->kernel.n; k++) {
+        if (k == i || names[k] != names[i]) continue;
+        if (uses[k] != uses[i] ? uses[k] > uses[i] : strcmp(code->kernel.at[k]->key, code->kernel.at[i]->key) < 0)
+            return true;
+    }
     return false;
 }
 
@@ -279,15 +293,16 @@ static Name told_apart(Ctx *c, const Code *code, const Name *names, int i) {
 void kernel_names(Ctx *c, Code *code) {
     int n = code->kernel.n;
     Name *names = NEWN(c, Name, n + 1), *apart = NEWN(c, Name, n + 1);
+    int *uses = count_uses(c, code);
     for (int i = 0; i < n; i++)
         names[i] = code->kernel.at[i]->name;
     for (int round = 0; round < 3; round++) {           // those that stand apart leave the others fewer
         for (int i = 0; i < n; i++)
-            apart[i] = is_shared(code, i, names) ? told_apart(c, code, names, i) : names[i];
+            apart[i] = gives_way(code, i, names, uses) ? told_apart(c, code, names, i) : names[i];
         memcpy(names, apart, sizeof *names * (size_t)n);
     }
     for (int i = 0; i < n; i++)
-        apart[i] = is_shared(code, i, names) ? hashed(c, code->kernel.at[i], names[i]) : names[i];
+        apart[i] = gives_way(code, i, names, uses) ? hashed(c, code->kernel.at[i], names[i]) : names[i];
     Map used = {0};
     for (int i = 0; i < n; i++) {
         Name free = apart[i];

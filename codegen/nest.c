@@ -71,8 +71,11 @@ static Term *guard(Ctx *c, Term *load) {
     return term_apply(c, fn(FnWhere), load->elem, (Term *[]){ inside, plain, load->outside });
 }
 
+/* A number of the entry has one name, whatever the rows call it, so that equal positions are equal terms. */
 static Term *plain_load(Ctx *c, Term *t, void *with) {
     (void)with;
+    if (t->kind == TLoad && t->from->kind == TInput && t->n == 0)
+        return term_load(c, t->from, NULL, 0, NULL, t->from->name);
     if (t->kind == TLoad) return guard(c, t);
     if (t->kind == TApply && t->fn->id == FnStopGradient) return t->kid[0];
     return t;
@@ -217,6 +220,20 @@ static Term *lower_end(Ctx *c, const Run *r) {
     return term_apply2(c, FnMax, I32, term_number(c, I32, 0), lo);
 }
 
+/* Is bound i never below another that is kept? Of two that are always equal the first is kept. */
+static bool is_idle(Ctx *c, const Run *r, int i) {
+    for (int k = 0; k < r->nhi; k++) {
+        Linear room, other;
+        linear(c, r->hi[i], &room);
+        linear(c, r->hi[k], &other);
+        linear_add(c, &room, &other, -1);
+        Term *more = linear_term(c, &room);
+        bool equal = more->kind == TNumber && more->number == 0;
+        if (k != i && never_negative(c, more) && (!equal || k < i)) return true;
+    }
+    return false;
+}
+
 static Term *upper_end(Ctx *c, const Run *r, Dim size) {
     Term *hi = NULL, *all = term_size(c, size);
     int64_t n;
@@ -224,7 +241,7 @@ static Term *upper_end(Ctx *c, const Run *r, Dim size) {
     if (dim_number(size, &n)) all = term_number(c, I32, (double)n);
     for (int i = 0; i < r->nhi; i++) {
         Term *room = tidy(c, term_apply2(c, FnSub, I32, r->hi[i], all));
-        if (never_negative(c, room)) continue;          // at least the size
+        if (never_negative(c, room) || is_idle(c, r, i)) continue;      // at least the size
         inside |= always_below(c, below(c, r->hi[i], 1), size);
         hi = hi ? term_apply2(c, FnMin, I32, hi, r->hi[i]) : r->hi[i];
     }

@@ -61,7 +61,9 @@ static bool parts_add(Ctx *c, Term *t, Dim by, Parts *l) {
         return part_add(c, t, by, l);
     switch (t->fn->id) {
     case FnAdd: return parts_add(c, t->kid[0], by, l) && parts_add(c, t->kid[1], by, l);
-    case FnSub: return parts_add(c, t->kid[0], by, l) && parts_add(c, t->kid[1], dim_sub(c, dim(c, 0), by), l);
+    case FnSub:
+        return parts_add(c, t->kid[0], by, l) &&
+               parts_add(c, t->kid[1], dim_sub(c, dim(c, 0), by), l);
     case FnNeg: return parts_add(c, t->kid[0], dim_sub(c, dim(c, 0), by), l);
     case FnMul:
         if (constant_of(c, t->kid[1], &d))
@@ -173,8 +175,11 @@ typedef struct Ends { Dim lo, hi; } Ends;                /* inclusive; NULL: not
 
 static int64_t type_end(Elem e, bool high) {
     static const struct { int64_t lo, hi; } ends[] = {
-        [Bool] = {0, 1}, [I8] = {INT8_MIN, INT8_MAX}, [I16] = {INT16_MIN, INT16_MAX}, [I32] = {INT32_MIN, INT32_MAX},
-        [U8] = {0, UINT8_MAX}, [U16] = {0, UINT16_MAX}, [U32] = {0, UINT32_MAX}, [U64] = {0, (int64_t)1 << 62},
+        [Bool] = { 0, 1 },
+        [I8]  = { INT8_MIN, INT8_MAX },   [U8]  = { 0, UINT8_MAX },
+        [I16] = { INT16_MIN, INT16_MAX }, [U16] = { 0, UINT16_MAX },
+        [I32] = { INT32_MIN, INT32_MAX }, [U32] = { 0, UINT32_MAX },
+        [U64] = { 0, (int64_t)1 << 62 },
     };
     if (e == I64 || e == AnyInt || (size_t)e >= sizeof ends / sizeof *ends)
         return high ? (int64_t)1 << 62 : -((int64_t)1 << 62);

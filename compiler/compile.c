@@ -28,7 +28,7 @@ static void pass_flatten(Work *w) {
     w->programs = flatten(w->c, w->module, !strcmp(w->c->opt.command, "check"));
 }
 
-/* Weights the caller will supply (--weights-as extern) are compared with the file and left alone. */
+/* Weights the caller will supply (--weights-as extern) are compared with the file, no more. */
 static void load_weights(Work *w) {
     const Options *o = &w->c->opt;
     bool external = o->weights_as && !strcmp(o->weights_as, "extern");
@@ -74,19 +74,23 @@ static void pass_plan(Work *w) {
         plan(w->c, w->code[i]);
 }
 
-static void pass_print(Work *w) {
-    const char *wanted = w->c->opt.target ? w->c->opt.target : "c";
-    for (int t = 0; targets[t]; t++) {
-        if (strcmp(targets[t]->name, wanted))
-            continue;
-        for (int i = 0; i < w->programs.n; i++)
-            targets[t]->print(w->c, w->code[i], &w->files);
-        return;
-    }
+/* NULL after an error. */
+static const Target *chosen_target(Ctx *c) {
+    const char *wanted = c->opt.target ? c->opt.target : "c";
     Text known = {0};
-    for (int t = 0; targets[t]; t++)
-        text_add(w->c, &known, "%s%s", t ? ", " : "", targets[t]->name);
-    error_plain(w->c, "no target `%s` (there is %s)", wanted, known.s);
+    for (int t = 0; targets[t]; t++) {
+        if (!strcmp(targets[t]->name, wanted))
+            return targets[t];
+        text_add(c, &known, "%s%s", t ? ", " : "", targets[t]->name);
+    }
+    error_plain(c, "no target `%s` (there is %s)", wanted, known.s);
+    return NULL;
+}
+
+static void pass_print(Work *w) {
+    const Target *target = chosen_target(w->c);
+    for (int i = 0; i < w->programs.n; i++)
+        target->print(w->c, w->code[i], &w->files);
 }
 
 /* ---- dumps and checks */
@@ -156,7 +160,7 @@ const Pass pass_table[] = {
       pass_plan,     dump_places, check_code,   true  },
     { "print",    "all of it",    "files",
       pass_print,    dump_files,  NULL,         true  },
-    { NULL },
+    { .name = NULL },
 };
 
 /* Runs the passes after `first` (NULL: from the start) up to and including `last`; false when
@@ -271,7 +275,7 @@ int compile(Ctx *c) {
         { "build", command_build }, { "check", command_check }, { "run", command_run },
     };
     Work w = { .c = c };
-    if (c->opt.dump && !known_pass(c, c->opt.dump))
+    if ((c->opt.dump && !known_pass(c, c->opt.dump)) || !chosen_target(c))
         return 2;
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (!strcmp(commands[i].name, c->opt.command))

@@ -32,6 +32,7 @@ void vec_grow(Ctx *c, void *at, int *cap, size_t size);   /* `at` is the address
 Name  intern(Ctx *c, const char *s, size_t n);
 Name  name(Ctx *c, const char *fmt, ...);     /* formats, then interns */
 char *format(Ctx *c, const char *fmt, ...);
+Name  snake(Ctx *c, Name n);              /* LayerNorm is layer_norm, LSTMCell is lstm_cell */
 
 typedef struct Text { char *s; size_t n, cap; } Text;     /* text being written; s is NUL-terminated */
 void text_add(Ctx *c, Text *t, const char *fmt, ...);

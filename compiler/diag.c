@@ -48,6 +48,24 @@ static struct Diags *diags(Ctx *c) {
     return c->diags;
 }
 
+/* A long name in backquotes keeps its two ends: `net.layers.0.…layers.250.attn`. */
+static char *with_short_names(Ctx *c, const char *text) {
+    Text t = {0};
+    text_add(c, &t, "");
+    for (int n; *text; text += n) {
+        const char *close = *text == '`' ? strchr(text + 1, '`') : NULL;
+        n = close ? (int)(close - text) + 1 : (int)strcspn(text + 1, "`") + 1;
+        int half = close && n > LongName && !memchr(text, ' ', (size_t)n) ? LongName / 2 : 0;
+        while (half && !(starts_character(text[half]) && starts_character(text[n - half])))
+            half--;
+        if (half)
+            text_add(c, &t, "%.*s…%.*s", half, text, half, text + n - half);
+        else
+            text_add(c, &t, "%.*s", n, text);
+    }
+    return t.s;
+}
+
 static char *say(Ctx *c, const char *fmt, va_list args) {
     assert(fmt);
     va_list again;
@@ -56,7 +74,7 @@ static char *say(Ctx *c, const char *fmt, va_list args) {
     va_end(again);
     char *s = alloc(c, (size_t)n + 1);
     vsnprintf(s, (size_t)n + 1, fmt, args);
-    return s;
+    return with_short_names(c, s);
 }
 
 /* ---- making them */
@@ -71,21 +89,6 @@ static bool is_new_diag(Ctx *c, const Diag *d) {
     return true;
 }
 
-/* A long name in backquotes keeps its two ends: `net.layers.0.…layers.250.attn`. */
-static char *with_short_name(Ctx *c, const char *text) {
-    const char *open = strchr(text, '`'), *close = open ? strrchr(text, '`') : NULL;
-    int n = open ? (int)(close - open) - 1 : 0;
-    if (n <= LongName)
-        return format(c, "%s", text);
-    int before = (int)(open - text) + 1 + LongName / 2;
-    const char *end = close - LongName / 2;
-    while (before > 0 && !starts_character(text[before]))
-        before--;
-    while (!starts_character(*end))
-        end++;
-    return format(c, "%.*s…%s", before, text, end);
-}
-
 /* A note for each application above. Of a deep recursion the first and the last few are enough. */
 static void add_frames(Ctx *c, Diag *d, const Frame *f) {
     int n = 0, i = 0;
@@ -96,7 +99,7 @@ static void add_frames(Ctx *c, Diag *d, const Frame *f) {
     for (; f; f = f->up, i++)
         if (!d->left_out || i < FirstFrames || i >= n - LastFrames)
             push(c, &d->frame,
-                 ((Note){f->at, format(c, "%s, used here", with_short_name(c, f->what))}));
+                 ((Note){f->at, format(c, "%s, used here", with_short_names(c, f->what))}));
 }
 
 /* Rule 42: the user is shown the user's own line; where in the library it went wrong is a note. */

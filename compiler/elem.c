@@ -51,7 +51,8 @@ static uint64_t to_u64(double v) {
 
 /* ---- floats of 16 bits */
 
-typedef struct FloatBits { int exponent, mantissa; double least; } FloatBits;   /* bits of each; the smallest value */
+/* Bits of each part; the smallest value above 0. */
+typedef struct FloatBits { int exponent, mantissa; double least; } FloatBits;
 static const FloatBits half = { 5, 10, 0x1p-24 }, brain = { 8, 7, 0x1p-133 };
 
 static double widen(uint16_t v, FloatBits f) {

@@ -93,10 +93,12 @@ static inline double eval_lane(const Eval *r, int op, int i) {
 
 /* ---- eval_reduce.c */
 
-bool eval_enter(Eval *r, int *n);                         /* moves the strip to the lanes its bounds leave; false: none */
+/* Moves the strip to the lanes that its bounds leave; false: none. */
+bool eval_enter(Eval *r, int *n);
 void eval_leave(Eval *r);
-bool eval_mask(Eval *r, int n);                           /* sets mask by the other conditions; is any lane left? */
-bool eval_next(Eval *r, int from, int to);                /* the next values of these loops, but the strip's; false: all were seen */
+bool eval_mask(Eval *r, int n);         /* sets mask by the other conditions; is any lane left? */
+/* The next values of loops [from, to) but the strip's; false: all were seen. */
+bool eval_next(Eval *r, int from, int to);
 double eval_nothing(Reduce k);                            /* of no terms */
 void eval_reduce(Eval *r, int lanes);                     /* over the binders, into acc */
 

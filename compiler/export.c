@@ -342,6 +342,21 @@ static bool chosen(Ctx *c, const EntryItem *entry) {
     return false;
 }
 
+/* An entry with a body of its own may speak of parts that only the model's body makes: where the
+ * entries asked for are all such, the first of the others is run for its instances. */
+static void make_instances(Elab *e, const Recipe *r, Item *item, const int *place) {
+    EntryItem *plain = NULL;
+    for (int i = item->nentry - 1; i >= 0; i--) {
+        if (item->entry[i].body.given)
+            continue;
+        if (place[i] >= 0)
+            return;
+        plain = &item->entry[i];
+    }
+    if (plain)
+        run_entry(e, r, plain, &(Map){ 0 });
+}
+
 static void run_entries(Elab *e, const Recipe *r, Item *item, Map *last) {
     Ctx *c = e->c;
     int n = item ? item->nentry : 0, k = 0;
@@ -352,6 +367,8 @@ static void run_entries(Elab *e, const Recipe *r, Item *item, Map *last) {
     p->graph = NEWN(c, Graph *, n + 1);
     if (!n)
         p->graph[p->n++] = run_entry(e, r, NULL, &last[0]);
+    else
+        make_instances(e, r, item, place);
     for (int own = 0; own < 2; own++)
         for (int i = 0; i < n; i++)
             if (place[i] >= 0 && item->entry[i].body.given == own)

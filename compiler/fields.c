@@ -105,8 +105,10 @@ static bool is_tensor_misplaced(Act *a, const Item *decl, const Expr *call, cons
     if (decl->kind != IModel || v->kind != VTensor || arg->sep || !f->type ||
         v->tensor->type.rank == 0)
         return false;
+    Fields so_far = fields_of(decl);    /* up to the one the tensor would be */
+    so_far.n = (int)(f - so_far.at) + 1;
     error_at(c, arg->at, "the first list of %s takes parameters (%s), found a tensor", decl->name,
-             field_names(c, fields_of(decl), true));
+             field_names(c, so_far, true));
     help(c, "`%s(%s)(%s)`", source_text(c, call->kid[0]->at), args_text(c, call, arg),
          source_text(c, arg->at));
     return true;

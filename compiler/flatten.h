@@ -212,7 +212,6 @@ int   apply_model(Act *a, Recipe *r, const Expr *call, const Value *flow, const 
 int   run_model(Act *b, Value **out);                 /* its body, terminals bound */
 Instance *instance_named(Act *a, Item *decl, Name below, Name key, Span at);
 Name  path_below(Act *a, const Path *p);              /* "h.0.attn"; "" for `_`; NULL in error */
-Name  snake(Ctx *c, Name n);             /* LayerNorm is layer_norm, Conv2d is conv2d, LSTMCell is lstm_cell */
 Name  path_join(Ctx *c, Name up, Name below);
 Value instance_part(Act *a, Recipe *r, Name part, Span at);   /* b.x */
 Act  *act_new(Act *up, Elab *e, Item *decl, Instance *in);

@@ -1,7 +1,6 @@
 /* instance.c: where weights live: paths, instances by path, and what can be read of one. */
 #include "flatten.h"
 
-#include <ctype.h>
 #include <string.h>
 
 /* ---- paths and instances --------------------------------------------------------------------------------- */
@@ -40,18 +39,6 @@ Name path_below(Act *a, const Path *p) {
         all = path_join(c, all, part);
     }
     return all;
-}
-
-/* LayerNorm is layer_norm, Conv2d is conv2d, LSTMCell is lstm_cell. */
-Name snake(Ctx *c, Name n) {
-    Text t = { 0 };
-    for (int i = 0; n[i]; i++) {
-        bool upper = isupper((unsigned char)n[i]);
-        bool starts = i > 0 && upper &&
-                      (!isupper((unsigned char)n[i - 1]) || islower((unsigned char)n[i + 1]));
-        text_add(c, &t, "%s%c", starts ? "_" : "", tolower((unsigned char)n[i]));
-    }
-    return intern(c, t.s, t.n);
 }
 
 static bool has_index(const Path *p) {

@@ -8,54 +8,83 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char usage_text[] =
-    "usage: mithrilc COMMAND MODEL.mth [options]\n"
-    "\n"
-    "commands\n"
-    "  build   writes the model's source code into the folder that -o names\n"
-    "  check   reads and infers everything, reports what is wrong, writes nothing\n"
-    "  run     computes one call of an entry: --input NAME=FILE.npy … -o DIR writes DIR/OUTPUT.npy\n"
-    "\n"
-    "options\n"
-    "  -o DIR                  where files go; made if it is missing\n"
-    "  --target NAME           c (the default)\n"
-    "  --entry NAME            only this entry; may be given several times\n"
-    "  --bind T=4, T=1..512    the value or the range of a size\n"
-    "  -p NAME=VALUE           a parameter of the exported model; fields of a config by dots\n"
-    "  --weights FILE          safetensors, npz or npy\n"
-    "  --weights-as FORM       embed (the default), incbin, blob, extern\n"
-    "  --map FILE              lines `parameter = name in the file [permute …] [reshape …]`\n"
-    "  --partial               parameters that the file lacks are left out\n"
-    "  --input NAME=FILE.npy   run: the value of an input\n"
-    "  --precision f32|f64     what `float` is\n"
-    "  -I DIR                  where `use NAME` also looks\n"
-    "  -MD                     writes NAME.d beside the output, for make\n"
-    "  --dump=PASS             prints the program after a pass and stops:\n"
-    "                          parse build flatten simplify fuse lower schedule plan\n"
-    "  --color                 colours in messages\n"
-    "  --quiet                 no summary\n"
-    "  --help, --version\n";
-
 typedef enum OptionKind { AFlag, AString, APair, ARange, AList } OptionKind;
+enum { ForBuild = 1, ForCheck = 2, ForRun = 4, ForAll = ForBuild | ForCheck | ForRun };
 
 typedef struct Option {
-    const char *name;
+    const char *name, *value;           /* what stands after it in the help */
+    int commands;
     OptionKind kind;
     size_t at;                          /* offset in Options */
+    const char *what;
 } Option;
 
 #define AT(field) offsetof(Options, field)
 static const Option options[] = {
-    { "-o",           AString, AT(out)        }, { "--target",   AString, AT(target)   },
-    { "--entry",      AList,   AT(entry)      }, { "--bind",     ARange,  AT(bind)     },
-    { "-p",           APair,   AT(set)        }, { "--weights",  AString, AT(weights)  },
-    { "--weights-as", AString, AT(weights_as) }, { "--map",      AString, AT(map)      },
-    { "--partial",    AFlag,   AT(partial)    }, { "--input",    APair,   AT(input)    },
-    { "--precision",  AString, AT(precision_name) }, { "-I",     AList,   AT(include)  },
-    { "-MD",          AFlag,   AT(depfile)    }, { "--dump",     AString, AT(dump)     },
-    { "--color",      AFlag,   AT(color)      }, { "--quiet",    AFlag,   AT(quiet)    },
+    { "-o",           "DIR",     ForBuild | ForRun, AString, AT(out),
+      "where files go; made if it is missing" },
+    { "--target",     "NAME",    ForBuild,          AString, AT(target),
+      "c (the default)" },
+    { "--entry",      "NAME",    ForAll,            AList,   AT(entry),
+      "only this entry; may be given several times" },
+    { "--bind",       "N=RANGE", ForAll,            ARange,  AT(bind),
+      "the value or the range of a size: T=4, T=1..512" },
+    { "-p",           "N=VALUE", ForAll,            APair,   AT(set),
+      "a parameter of the exported model; fields of a config by dots" },
+    { "--weights",    "FILE",    ForBuild | ForRun, AString, AT(weights),
+      "safetensors, npz or npy" },
+    { "--weights-as", "FORM",    ForBuild,          AString, AT(weights_as),
+      "embed (the default), incbin, blob, extern" },
+    { "--map",        "FILE",    ForBuild | ForRun, AString, AT(map),
+      "lines `parameter = name in the file [permute …] [reshape …]`" },
+    { "--partial",    "",        ForBuild | ForRun, AFlag,   AT(partial),
+      "parameters that the file lacks are left out" },
+    { "--input",      "N=FILE",  ForRun,            APair,   AT(input),
+      "the value of an input: image=x.npy" },
+    { "--precision",  "TYPE",    ForAll,            AString, AT(precision_name),
+      "what `float` is: f32 (the default) or f64" },
+    { "-I",           "DIR",     ForAll,            AList,   AT(include),
+      "where `use NAME` also looks" },
+    { "-MD",          "",        ForBuild,          AFlag,   AT(depfile),
+      "writes NAME.d beside the output, for make" },
+    { "--dump",       "PASS",    ForAll,            AString, AT(dump),
+      "prints the program after a pass and stops: parse build flatten\n"
+      "                       simplify fuse lower schedule plan print" },
+    { "--color",      "",        ForAll,            AFlag,   AT(color),
+      "colours in messages" },
+    { "--quiet",      "",        ForBuild,          AFlag,   AT(quiet),
+      "no summary" },
 };
 enum { NOption = sizeof options / sizeof *options };
+
+static const struct { const char *name; int bit; const char *what; } command_table[] = {
+    { "build", ForBuild, "writes the model's source code into the folder that -o names" },
+    { "check", ForCheck, "reads and infers everything, reports what is wrong, writes nothing" },
+    { "run",   ForRun,   "computes one call of an entry; -o DIR gets OUTPUT.npy for each output" },
+};
+enum { NCommand = sizeof command_table / sizeof *command_table };
+
+/* Of one command, or of all of them (NULL). */
+static _Noreturn void print_help(const char *command) {
+    int bits = command ? 0 : ForAll;
+    printf("usage: mithrilc %s MODEL.mth [options]\n\n", command ? command : "COMMAND");
+    for (int i = 0; i < NCommand; i++) {
+        if (command && strcmp(command, command_table[i].name))
+            continue;
+        bits |= command_table[i].bit;
+        printf("  %-20s %s\n", command_table[i].name, command_table[i].what);
+    }
+    puts("\noptions");
+    for (int i = 0; i < NOption; i++) {
+        const Option *o = &options[i];
+        if (!(o->commands & bits))
+            continue;
+        int n = printf("  %s %s", o->name, o->value);
+        printf("%*s %s\n", 22 - n, "", o->what);
+    }
+    puts("  --help, --version    with a command before it, --help shows that command's options");
+    exit(0);
+}
 
 static _Noreturn void misuse(const char *fmt, ...) {
     va_list ap;
@@ -138,24 +167,34 @@ static void set_option(Ctx *c, const Option *o, const char *value) {
     }
 }
 
-/* "-o DIR", "--bind=T=1", "--bind T=1". Returns how many arguments it took. */
+/* What is joined to the option's name in `--bind=T=1` and `-oDIR`, "" for the name alone; NULL if
+ * `given` is another option. */
+static const char *joined_value(const Option *o, const char *given) {
+    size_t n = strlen(o->name);
+    if (strncmp(o->name, given, n))
+        return NULL;
+    if (!given[n])
+        return "";
+    if (n == 2)
+        return given + n;
+    return given[n] == '=' ? given + n + 1 : NULL;
+}
+
+/* "-o DIR", "-oDIR", "--bind=T=1", "--bind T=1". Returns how many arguments it took. */
 static int read_option(Ctx *c, char **arg, int left) {
-    const char *given = arg[0], *eq = given[1] == '-' ? strchr(given, '=') : NULL;
-    size_t n = eq ? (size_t)(eq - given) : strlen(given);
+    const char *given = arg[0];
     for (int i = 0; i < NOption; i++) {
         const Option *o = &options[i];
-        if (strlen(o->name) != n || strncmp(o->name, given, n))
+        const char *value = joined_value(o, given);
+        if (!value)
             continue;
-        if (o->kind == AFlag && eq)
+        bool joined = strcmp(o->name, given) != 0;
+        if (o->kind == AFlag && joined)
             misuse("%s takes no value", o->name);
-        if (o->kind == AFlag || eq) {
-            set_option(c, o, eq ? eq + 1 : NULL);
-            return 1;
-        }
-        if (left < 2)
+        if (o->kind != AFlag && !joined && left < 2)
             misuse("%s wants a value", o->name);
-        set_option(c, o, arg[1]);
-        return 2;
+        set_option(c, o, joined ? value : arg[1]);
+        return o->kind == AFlag || joined ? 1 : 2;
     }
     const char *near = nearest_option(given);
     if (near)
@@ -163,24 +202,38 @@ static int read_option(Ctx *c, char **arg, int left) {
     misuse("unknown option `%s`", given);
 }
 
+static void check_command(Ctx *c) {
+    for (int i = 0; i < NCommand; i++)
+        if (!c->opt.command || !strcmp(c->opt.command, command_table[i].name))
+            return;
+    misuse("unknown command `%s`: build, check or run", c->opt.command);
+}
+
+static void take_plain(Ctx *c, const char *word) {
+    if (!c->opt.command)
+        c->opt.command = word;
+    else if (!c->opt.model)
+        c->opt.model = word;
+    else
+        misuse("one model at a time: `%s` and `%s`", c->opt.model, word);
+}
+
 static void read_arguments(Ctx *c, int n, char **arg) {
+    bool only_words = false;            /* after `--` */
     for (int i = 1; i < n;) {
-        if (!strcmp(arg[i], "--help") || !strcmp(arg[i], "-h")) {
-            fputs(usage_text, stdout);
-            exit(0);
-        }
-        if (!strcmp(arg[i], "--version")) {
+        if (only_words || arg[i][0] != '-' || !arg[i][1]) {
+            take_plain(c, arg[i++]);
+        } else if (!strcmp(arg[i], "--")) {
+            only_words = true;
+            i++;
+        } else if (!strcmp(arg[i], "--help") || !strcmp(arg[i], "-h")) {
+            check_command(c);
+            print_help(c->opt.command);
+        } else if (!strcmp(arg[i], "--version")) {
             puts("mithrilc 0.1");
             exit(0);
-        }
-        if (arg[i][0] == '-' && arg[i][1]) {
-            i += read_option(c, arg + i, n - i);
-        } else if (!c->opt.command) {
-            c->opt.command = arg[i++];
-        } else if (!c->opt.model) {
-            c->opt.model = arg[i++];
         } else {
-            misuse("one model at a time: `%s` and `%s`", c->opt.model, arg[i]);
+            i += read_option(c, arg + i, n - i);
         }
     }
 }
@@ -193,13 +246,11 @@ static bool one_of(const char *word, const char *const *list) {
 }
 
 static void check_arguments(Ctx *c) {
-    static const char *const commands[] = { "build", "check", "run", NULL };
     static const char *const forms[] = { "embed", "incbin", "blob", "extern", NULL };
     Options *o = &c->opt;
     if (!o->command)
         misuse("a command is needed: build, check or run");
-    if (!one_of(o->command, commands))
-        misuse("unknown command `%s`: build, check or run", o->command);
+    check_command(c);
     if (!o->model)
         misuse("`mithrilc %s` needs a model: a .mth file", o->command);
     if (o->weights_as && !one_of(o->weights_as, forms))
@@ -224,10 +275,11 @@ int main(int n, char **arg) {
     }
     volatile int code = 1;
     if (!setjmp(c->stop)) {
+        c->opt.color = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
         read_arguments(c, n, arg);
         check_arguments(c);
         code = compile(c);
     }
     diag_print(c, stderr);
-    return c->errors ? 1 : code;
+    return c->errors && code != 2 ? 1 : code;
 }

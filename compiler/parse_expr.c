@@ -380,7 +380,7 @@ const char *op_text(Op op) {
     return text[op];
 }
 
-static Op operator_at(const Parser *p, int level) {
+static Op operator_of_level(const Parser *p, int level) {
     for (size_t i = 0; i < sizeof operator_table / sizeof *operator_table; i++)
         if (operator_table[i].token == p->t.kind && operator_table[i].level == level)
             return operator_table[i].op;
@@ -443,13 +443,13 @@ static Expr *parse_comparison(Parser *p) {
     Expr *a = parse_binary(p, LevelAdd);
     if (token_is(p, TokWrite))
         return less_than_minus(p, a);
-    Op op = operator_at(p, LevelCompare);
+    Op op = operator_of_level(p, LevelCompare);
     Span op_at = p->t.at;
     if (!op)
         return a;
     token_next(p);
     Expr *b = parse_binary(p, LevelAdd);
-    if (operator_at(p, LevelCompare)) {
+    if (operator_of_level(p, LevelCompare)) {
         error_at(p->c, p->t.at, "comparisons are not chained");
         help(p->c, "`%s %s %s and %s %s …`", source_text(p->c, a->at), op_text(op),
              source_text(p->c, b->at), source_text(p->c, b->at), source_text(p->c, p->t.at));
@@ -476,7 +476,7 @@ static Expr *parse_binary(Parser *p, int level) {
     if (level == LevelUnary)
         return parse_unary(p);
     Expr *a = parse_binary(p, level + 1);
-    for (Op op; (op = operator_at(p, level)) != OpNone;) {
+    for (Op op; (op = operator_of_level(p, level)) != OpNone;) {
         Span op_at = p->t.at;
         token_next(p);
         a = binary_of(p, op, op_at, a, parse_binary(p, level + 1));
@@ -534,7 +534,7 @@ void as_then_operator(Parser *p, const Expr *e) {
     bool goes_on = token_is(p, TokPower) || token_is(p, TokOpen) || token_is(p, TokDot) ||
                    token_is(p, TokWrite);
     for (int level = LevelOr; level < LevelUnary; level++)
-        goes_on |= operator_at(p, level) != OpNone;
+        goes_on |= operator_of_level(p, level) != OpNone;
     if (!goes_on)
         return;
     Ctx *c = p->c;

@@ -1,7 +1,6 @@
 /* resolve_instance.c: instances and their names, as far as the text shows them (rules 18 to 22). */
 #include "resolve.h"
 
-#include <ctype.h>
 #include <string.h>
 
 /* ---- what changes from turn to turn */
@@ -146,16 +145,6 @@ bool has_weights(Resolver *r, Item *model) {
     if (any)
         map_put(r->c, &r->c->weighty, model, (void *)yes);
     return any;
-}
-
-static char *snake(Ctx *c, Name n) {
-    Text t = {0};
-    text_add(c, &t, "");
-    for (int i = 0; n[i]; i++)
-        text_add(c, &t, "%s%c",
-                 i && isupper((unsigned char)n[i]) && !isupper((unsigned char)n[i - 1]) ? "_" : "",
-                 tolower((unsigned char)n[i]));
-    return t.s;
 }
 
 /* The value of the statement with the instance in it named. */

@@ -63,6 +63,8 @@ static void bind_sizes(Ctx *c, const Graph *g, const Inputs *in) {
     for (int i = 0; i < g->input.n; i++) {
         const Terminal *t = &g->input.at[i];
         const Array *a = input_named(in, t->name);
+        if (t->absent)
+            continue;
         const Type *type = &t->tensor->type;
         for (int k = 0; a && a->rank == type->rank && k < type->rank; k++) {
             Dim d = type->dim[k];

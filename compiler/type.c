@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-static const struct { const char *name; int bytes; enum { NoKind, IsBool, IsInt, IsFloat } kind; } elems[] = {
+typedef enum ElemKind { NoKind, IsBool, IsInt, IsFloat } ElemKind;
+
+static const struct { const char *name; int bytes; ElemKind kind; } elems[] = {
     [NoElem]   = {"?",     0, NoKind},
     [Bool]     = {"bool",  1, IsBool},
     [I8]       = {"i8",    1, IsInt},

@@ -6,6 +6,7 @@
 #include "compiler.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -201,6 +202,18 @@ int character_bytes(const unsigned char *s, size_t left) {
         return good ? form[f].n : 0;
     }
     return 0;
+}
+
+/* A capital begins a word unless it is one of several in a row. */
+Name snake(Ctx *c, Name n) {
+    Text t = {0};
+    for (int i = 0; n[i]; i++) {
+        bool upper = isupper((unsigned char)n[i]);
+        bool starts = i > 0 && upper &&
+                      (!isupper((unsigned char)n[i - 1]) || islower((unsigned char)n[i + 1]));
+        text_add(c, &t, "%s%c", starts ? "_" : "", tolower((unsigned char)n[i]));
+    }
+    return intern(c, t.s, t.n);
 }
 
 /* ---- maps */

@@ -31,7 +31,7 @@ static const char *shown_name(const Loading *l, Name n) {
 }
 
 /* Is this one still to be told? */
-static bool told(Loading *l) {
+static bool is_told(Loading *l) {
     return ++l->wrong > MostReports;
 }
 
@@ -109,7 +109,7 @@ static void take_lines(Loading *l) {
         Want *w = map_get(&parameters, line->to);
         if (w)
             w->line = line;
-        else if (!told(l)) {
+        else if (!is_told(l)) {
             error_at(l->c, line->to_at, "the model has no parameter `%s`", shown_name(l, line->to));
             suggest_name(l, "in the model", nearest_parameter(l, line->to));
         }
@@ -125,13 +125,13 @@ static void index_arrays(Loading *l) {
 
 static bool report_missing(Loading *l, const Want *w) {
     Name n = w->tensor->path;
-    if (w->line && !told(l)) {
+    if (w->line && !is_told(l)) {
         error_at(l->c, w->line->from_at, "%s has no array `%s`", l->path,
                  shown_name(l, w->line->from));
         suggest_name(l, "in the file", nearest_array(l, w->line->from));
     } else if (!w->line && l->partial) {
         push(l->c, &l->missing, n);
-    } else if (!w->line && !told(l)) {
+    } else if (!w->line && !is_told(l)) {
         error_plain(l->c, "%s has no array `%s`, which the model needs as %s", l->path,
                     shown_name(l, n), type_text(l->c, &w->tensor->type));
         suggest_name(l, "in the file", nearest_array(l, n));
@@ -144,7 +144,7 @@ static bool sizes_known(Loading *l, const Tensor *t) {
     for (int i = 0; i < t->type.rank; i++) {
         if (dim_number(t->type.dim[i], &n))
             continue;
-        if (told(l))
+        if (is_told(l))
             return false;
         error_plain(
             l->c, "parameter `%s` is %s: `%s` must be a number before weights can be loaded",
@@ -173,7 +173,7 @@ static bool same_elem(const Loading *l, Elem want, Elem have) {
 
 static bool report_mismatch(Loading *l, const Want *w, const Array *a) {
     const Tensor *t = w->tensor;
-    if (told(l))
+    if (is_told(l))
         return false;
     const char *text =
         format(l->c, "`%s` in %s is %s%s; parameter `%s` is %s", shown_name(l, a->name), l->path,

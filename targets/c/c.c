@@ -174,9 +174,18 @@ static void print_state_struct(const Interface *f, Emit *h) {
     emit_blank(h);
 }
 
-static char *terminal_parameter(Ctx *c, const Terminal *t, bool output) {
+/* A terminal's name, unless the function has a parameter or a variable of its own of that name. */
+static char *terminal_name(const Interface *f, const Terminal *t) {
+    char *n = c_identifier(f->c, t->name);
+    bool taken = (needs_weights(f) && !strcmp(n, "w")) || (needs_state(f) && !strcmp(n, "s")) ||
+                 (f->code->work_bytes && (!strcmp(n, "work") || !strcmp(n, "arena")));
+    return taken ? format(f->c, "%s_", n) : n;
+}
+
+static char *terminal_parameter(const Interface *f, const Terminal *t, bool output) {
+    Ctx *c = f->c;
     const Type *type = &t->tensor->type;
-    const char *n = c_identifier(c, t->name);
+    const char *n = terminal_name(f, t);
     if (!output && type->rank == 0)
         return format(c, "%s %s", c_elem(c, type->elem), n);
     return format(c, "%s%s *%s", output ? "" : "const ", c_elem(c, type->elem), n);
@@ -193,9 +202,9 @@ static void print_signature(const Interface *f, Emit *e, const Routine *r, const
         push(c, &part, format(c, "%s_state *s", f->prefix));
     for (int i = 0; i < g->input.n; i++)
         if (!g->input.at[i].absent)
-            push(c, &part, terminal_parameter(c, &g->input.at[i], false));
+            push(c, &part, terminal_parameter(f, &g->input.at[i], false));
     for (int i = 0; i < g->output.n; i++)
-        push(c, &part, terminal_parameter(c, &g->output.at[i], true));
+        push(c, &part, terminal_parameter(f, &g->output.at[i], true));
     for (int i = 0; i < g->size.n; i++)
         push(c, &part, format(c, "int %s", g->size.at[i]->name));
     if (f->code->work_bytes)
@@ -356,10 +365,25 @@ static void print_step(Caller *call, Emit *e, const Step *step) {
     emit_list(e, format(c, "%s(", k->name), part.at, part.n, ");");
 }
 
+/* A temporary is never called as a parameter of the function is. */
+static void take_parameters(const Interface *f, const Graph *g, Map *taken) {
+    Ctx *c = f->c;
+    static const char *const own[] = { "w", "s", "work", "arena" };
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        unique(c, taken, own[i]);
+    for (int i = 0; i < g->input.n; i++)
+        unique(c, taken, terminal_name(f, &g->input.at[i]));
+    for (int i = 0; i < g->output.n; i++)
+        unique(c, taken, terminal_name(f, &g->output.at[i]));
+    for (int i = 0; i < g->size.n; i++)
+        unique(c, taken, g->size.at[i]->name);
+}
+
 static void print_table(Caller *call, Emit *e) {
     const Routine *r = call->r;
     Ctx *c = call->f->c;
     Map taken = {0};
+    take_parameters(call->f, r->graph, &taken);
     for (int i = 0; i < r->place.n; i++) {
         bool output;
         const Terminal *t = terminal_of(r, r->place.at[i].tensor, &output);
@@ -383,9 +407,9 @@ static void name_terminals(Caller *call) {
     Ctx *c = call->f->c;
     const Graph *g = call->r->graph;
     for (int i = 0; i < g->input.n; i++)
-        map_put(c, &call->terminal, g->input.at[i].tensor, c_identifier(c, g->input.at[i].name));
+        map_put(c, &call->terminal, g->input.at[i].tensor, terminal_name(call->f, &g->input.at[i]));
     for (int i = 0; i < g->output.n; i++)
-        map_put(c, &call->terminal, g->output.at[i].tensor, c_identifier(c, g->output.at[i].name));
+        map_put(c, &call->terminal, g->output.at[i].tensor, terminal_name(call->f, &g->output.at[i]));
 }
 
 static bool step_takes(const Routine *r, const Tensor *t, TensorKind kind) {
@@ -407,10 +431,10 @@ static void print_unused(const Interface *f, Emit *e, const Routine *r) {
         emit(e, "(void)s;");
     for (int i = 0; i < g->input.n; i++)
         if (!g->input.at[i].absent && !step_takes(r, g->input.at[i].tensor, TFormal))
-            emit(e, "(void)%s;", c_identifier(f->c, g->input.at[i].name));
+            emit(e, "(void)%s;", terminal_name(f, &g->input.at[i]));
     for (int i = 0; i < g->output.n; i++)
         if (!step_takes(r, g->output.at[i].tensor, TFormal))
-            emit(e, "(void)%s;", c_identifier(f->c, g->output.at[i].name));
+            emit(e, "(void)%s;", terminal_name(f, &g->output.at[i]));
 }
 
 static void print_routine(const Interface *f, Emit *e, const Routine *r, Messages *all) {

@@ -17,14 +17,36 @@ static const struct { const char *what, *of, *text; } helpers[] = {
     { "wins_min", "int",   "int NAME(T a, T best) {\nreturn a < best; // the first wins\n}" },
     { "sign", "float",     "T NAME(T x) {\nreturn x > 0 ? 1 : x < 0 ? -1 : x; // 0 and NaN stay\n}" },
     { "sign", "int",       "T NAME(T x) {\nreturn (T)((x > 0) - (x < 0));\n}" },
-    { "abs", "int",        "T NAME(T x) {\nreturn (T)(x < 0 ? -x : x);\n}" },
+    { "abs", "int",        "T NAME(T x) {\nreturn x < 0 ? (T)(0 - (UT)x) : x; // wraps\n}" },
+    { "add", "int",        "T NAME(T a, T b) {\nreturn (T)((UT)a + (UT)b); // wraps\n}" },
+    { "sub", "int",        "T NAME(T a, T b) {\nreturn (T)((UT)a - (UT)b); // wraps\n}" },
+    { "mul", "int",        "T NAME(T a, T b) {\nreturn (T)((UT)a * (UT)b); // wraps\n}" },
+    { "neg", "int",        "T NAME(T x) {\nreturn (T)(0 - (UT)x); // wraps\n}" },
+    { "shl", "int",        "T NAME(T x, T n) {\nreturn n < 0 || (UT)n >= BITS ? 0 : (T)((UT)x << n);\n}" },
+    { "shr", "int",        "T NAME(T x, T n) {\nreturn (T)(n < 0 || (UT)n >= BITS ? (x < 0 ? -1 : 0) : x >> n);\n}" },
     { "is_nan", "float",   "uint8_t NAME(T x) {\nreturn x != x;\n}" },
     { "is_inf", "float",   "uint8_t NAME(T x) {\nreturn x - x != 0 && x == x;\n}" },
-    { "floor_div", "int",  "T NAME(T a, T b) {\nT q = (T)(a / b);\nreturn (T)(q - (a % b != 0 && (a < 0) != (b < 0))); // rounds down\n}" },
-    { "floor_mod", "int",  "T NAME(T a, T b) {\nT r = (T)(a % b);\nreturn (T)(r != 0 && (r < 0) != (b < 0) ? r + b : r); // has the sign of b\n}" },
+    { "floor_div", "int",
+      "T NAME(T a, T b) { // rounds down; by 0 is 0\nif (b == 0)\nreturn 0;\nif (b == -1)\nreturn (T)(0 - (UT)a);\n"
+      "return (T)(a / b - (a % b != 0 && (a < 0) != (b < 0)));\n}" },
+    { "floor_mod", "int",
+      "T NAME(T a, T b) { // has the sign of b; by 0 is 0\nif (b == 0 || b == -1)\nreturn 0;\n"
+      "T r = (T)(a % b);\nreturn (T)(r != 0 && (r < 0) != (b < 0) ? r + b : r);\n}" },
+    { "floor_div", "unsigned", "T NAME(T a, T b) {\nreturn (T)(b == 0 ? 0 : a / b);\n}" },
+    { "floor_mod", "unsigned", "T NAME(T a, T b) {\nreturn (T)(b == 0 ? 0 : a % b);\n}" },
+    { "sign", "unsigned",  "T NAME(T x) {\nreturn x > 0;\n}" },
+    { "abs", "unsigned",   "T NAME(T x) {\nreturn x;\n}" },
+    { "shl", "unsigned",   "T NAME(T x, T n) {\nreturn n >= BITS ? 0 : (T)((UT)x << n);\n}" },
+    { "shr", "unsigned",   "T NAME(T x, T n) {\nreturn n >= BITS ? 0 : (T)(x >> n);\n}" },
     { "floor_div", "float", "T NAME(T a, T b) {\nreturn FLOOR(a / b);\n}" },
-    { "floor_mod", "float", "T NAME(T a, T b) {\nreturn a - FLOOR(a / b) * b;\n}" },
-    { "pow", "int",        "T NAME(T x, T n) {\nT y = 1;\nfor (; n > 0; n--)\ny = (T)(y * x);\nreturn y;\n}" },
+    { "floor_mod", "float",
+      "T NAME(T a, T b) {\nT r = FMOD(a, b);\nreturn r != 0 && (r < 0) != (b < 0) ? r + b : r; // has the sign of b\n}" },
+    { "pow", "int",
+      "T NAME(T x, T n) { // wraps\nUT y = 1, base = (UT)x;\nif (n < 0)\nreturn 0;\n"
+      "for (; n > 0; n = (T)(n / 2)) {\nif (n % 2)\ny *= base;\nbase *= base;\n}\nreturn (T)y;\n}" },
+    { "pow", "unsigned",
+      "T NAME(T x, T n) { // wraps\nUT y = 1, base = x;\n"
+      "for (; n > 0; n = (T)(n / 2)) {\nif (n % 2)\ny *= base;\nbase *= base;\n}\nreturn (T)y;\n}" },
 };
 
 static const struct { const char *suffix; Elem elem; } suffixes[] = {
@@ -39,29 +61,37 @@ static Elem elem_of(const char *suffix) {
     return NoElem;
 }
 
-/* `text` with T, NAME and FLOOR replaced. */
-static void print_text(Emit *e, const char *text, const char *type, const char *name, bool is_double) {
+/* What a word of the table stands for: NULL, itself. UT is unsigned, wide enough that C does not compute in int. */
+static const char *replacement(Ctx *c, const char *word, size_t n, const char *helper, Elem e) {
+    bool is_long = elem_bytes(c, e) == 8;
+    const struct { const char *word, *by; } table[] = {
+        { "T", c_words.elem[e] },                    { "UT", is_long ? "uint64_t" : "uint32_t" },
+        { "NAME", helper },                          { "BITS", format(c, "%d", 8 * elem_bytes(c, e)) },
+        { "FLOOR", e == F64 ? "floor" : "floorf" },  { "FMOD", e == F64 ? "fmod" : "fmodf" },
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (strlen(table[i].word) == n && !strncmp(table[i].word, word, n))
+            return table[i].by;
+    return NULL;
+}
+
+static void print_text(Emit *e, const char *text, const char *helper, Elem elem) {
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
     Text out = {0};
     text_add(e->c, &out, "static inline ");
-    for (const char *p = text; *p;) {
-        if (!strncmp(p, "NAME", 4)) {
-            text_add(e->c, &out, "%s", name);
-            p += 4;
-        } else if (!strncmp(p, "FLOOR", 5)) {
-            text_add(e->c, &out, is_double ? "floor" : "floorf");
-            p += 5;
-        } else if (*p == 'T' && (p == text || !strchr("abcdefghijklmnopqrstuvwxyz", p[-1])) &&
-                   strchr(" )", p[1])) {
-            text_add(e->c, &out, "%s", type);
-            p++;
-        } else {
-            text_add(e->c, &out, "%c", *p++);
-        }
+    for (size_t n; *text; text += n) {
+        n = strspn(text, letters);
+        const char *by = n ? replacement(e->c, text, n, helper, elem) : NULL;
+        n = n ? n : 1;
+        if (by)
+            text_add(e->c, &out, "%s", by);
+        else
+            text_add(e->c, &out, "%.*s", (int)n, text);
     }
     bool nested = false;
     for (char *line = strtok(out.s, "\n"); line; line = strtok(NULL, "\n")) {
         emit(e, nested ? "    %s" : "%s", line);
-        nested = !strncmp(line, "for (", 5);
+        nested = !strncmp(line, "if (", 4);
     }
     emit_blank(e);
 }
@@ -101,17 +131,25 @@ static bool print_conversion(Emit *e, const char *name) {
     return false;
 }
 
+static bool print_from_table(Emit *e, const char *name, size_t n, const char *family, Elem elem) {
+    for (size_t i = 0; i < sizeof helpers / sizeof *helpers; i++) {
+        if (strlen(helpers[i].what) != n || strncmp(helpers[i].what, name, n) || strcmp(helpers[i].of, family))
+            continue;
+        print_text(e, helpers[i].text, name, elem);
+        return true;
+    }
+    return false;
+}
+
 static void print_helper(Emit *e, const char *name) {
     if (print_conversion(e, name))
         return;
     const char *suffix = strrchr(name, '_') + 1;
     Elem elem = elem_of(suffix);
-    const char *family = elem_is_float(elem) ? "float" : "int";
-    size_t n = (size_t)(suffix - 1 - name);
-    for (size_t i = 0; i < sizeof helpers / sizeof *helpers; i++)
-        if (strlen(helpers[i].what) == n && !strncmp(helpers[i].what, name, n) &&
-            !strcmp(helpers[i].of, family))
-            print_text(e, helpers[i].text, c_words.elem[elem], name, elem == F64);
+    bool is_unsigned = elem == Bool || elem == U8 || elem == U16 || elem == U32 || elem == U64;
+    const char *family = elem_is_float(elem) ? "float" : is_unsigned ? "unsigned" : "int";
+    if (!print_from_table(e, name, (size_t)(suffix - 1 - name), family, elem))
+        print_from_table(e, name, (size_t)(suffix - 1 - name), "int", elem);
 }
 
 /* In the order of the alphabet, whatever order the kernels asked in. */

@@ -10,7 +10,7 @@ kept from call to call. How exact a result must be is found by computing it agai
 roundings. What fails is made smaller while it still fails, and written with its inputs into the folder that --keep names.
 Equal seeds make equal programs. The last line is `N passed, N failed, N skipped`.
 """
-import argparse, concurrent.futures, ctypes, json, os, pickle, random, re, struct, subprocess, sys, tempfile
+import argparse, concurrent.futures, ctypes, json, os, pickle, random, re, struct, subprocess, sys, tempfile, warnings
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 try:
@@ -19,7 +19,7 @@ except ImportError:
     print("skip tests/fuzz/graphs.py: no python3-numpy: random programs have no oracle")
     print("0 passed, 0 failed, 1 skipped")
     sys.exit(0)
-np.seterr(all="ignore")
+warnings.simplefilter("ignore")
 from operators import OPERATORS, Unfit
 
 DTYPE = {"f": np.float32, "i": np.int32, "b": np.uint8}
@@ -80,7 +80,7 @@ class Program:
         if self.symbol:
             self.samples += [self.high + 11, self.high + 24]
         self.values, self.inputs, self.weights, self.states, self.body, self.heads = [], [], [], [], [], set()
-        self.paths = 0
+        self.paths, self.found = 0, None
         self.make()
         self.calls = [self.random.randrange(self.real) for _ in range(3)] if self.states else list(range(self.real))
 
@@ -232,7 +232,7 @@ class Program:
         ends = [v for v in made if id(v) not in used]
         others = [v for v in self.values if id(v) in used and self.chance(0.2)] + (self.states if self.chance(0.7) else [])
         # A state read at the end has its last value; one that is output earlier is read earlier.
-        self.outs = (ends[-5:] + others[:2 if ends else 1]) or [self.values[0]]
+        self.outs = (ends[-12:] + others[:2 if ends else 1]) or [self.values[0]]
 
     def loaded(self):
         """What the weights file holds: a state that is never written is a weight."""
@@ -270,6 +270,11 @@ class Program:
 
     def wanted(self):
         """Of every call, for every output: what it is, and how far from it a result may be."""
+        if not self.found:
+            self.found = self.find()
+        return self.found
+
+    def find(self):
         noise = np.random.default_rng(1)
         exact, others = list(self.values_of()), [list(self.values_of(noise)) for _ in range(4)]
         out = []
@@ -283,7 +288,7 @@ class Program:
                     off = np.fmax(off, np.where(np.isnan(w) != np.isnan(np.asarray(o[c][v.name], float)), np.inf, d))
                 scale = np.abs(np.where(np.isfinite(w), w, 0)).max(initial=0)
                 off = np.where(off > 0.5 * scale + 1e-3, np.inf, off)      # on the edge of a step: anything goes
-                row.append((w, off if v.kind != "f" and v.kind != "end" else 6 * off + 2e-6 * scale + 1e-30))
+                row.append((w, off if v.kind != "f" and v.kind != "end" else 6 * off + 2e-6 * scale + 1e-6))
             out.append(row)
         return out
 
@@ -542,7 +547,7 @@ def attempt(programs, top, compilers):
 
 def copy_of(p):
     q = object.__new__(Program)
-    q.__dict__.update(p.__dict__)
+    q.__dict__.update(p.__dict__, found=None)
     for name in ("inputs", "weights", "states", "body", "outs", "calls"):
         setattr(q, name, list(getattr(p, name)))
     return q
@@ -622,9 +627,9 @@ def shrink(job, compilers):
     return p, job.problem
 
 
-def keep(job, compilers):
-    """The failure made small, and written to a folder of its own."""
-    program, problem = shrink(job, compilers) if OPTIONS.shrink else (job.program, job.problem)
+def keep(job, fresh, compilers):
+    """The failure, made small if it is the first of its kind, written to a folder of its own."""
+    program, problem = shrink(job, compilers) if OPTIONS.shrink and fresh else (job.program, job.problem)
     folder = os.path.join(OPTIONS.keep, "fail-%d-%d" % (OPTIONS.seed, job.program.number))
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, job.symbol + ".mth")
@@ -638,7 +643,7 @@ def keep(job, compilers):
 
 
 def main():
-    passed = failed = 0
+    passed, failed, seen = 0, 0, set()
     chosen = range(OPTIONS.count) if OPTIONS.only is None else [OPTIONS.only]
     for start in range(0, len(chosen), 50):
         programs = [Program(OPTIONS.seed, n) for n in chosen[start:start + 50]]
@@ -648,7 +653,9 @@ def main():
             for j in jobs:
                 passed, failed = passed + (not j.problem), failed + bool(j.problem)
                 if j.problem:
-                    path, problem = keep(j, [c for c in compilers if j.problem[1].startswith(c)] or compilers[:1])
+                    kind = re.sub(r"\d+|‘.*?’", "", j.problem[0] + j.problem[1])[:60]
+                    path, problem = keep(j, kind not in seen, [c for c in compilers if j.problem[1].startswith(c)] or compilers[:1])
+                    seen.add(kind)
                     print("FAIL tests/fuzz/graphs.py: seed %d, program %d: %s: %s: %s" % (OPTIONS.seed, j.program.number, path, *problem), flush=True)
     print("%d passed, %d failed, 0 skipped" % (passed, failed))
     return failed > 0

@@ -334,7 +334,7 @@ def layers(g):
     name = g.choose(["Linear", "Linear", "Conv2d", "Conv1d", "BatchNorm1d", "BatchNorm2d", "Lstm"])
     path = g.path()
     if name == "Linear":
-        x, j = g.pick("f", rank=(1, 4), fixed=-1), g.size()
+        x, j = g.pick("f", rank=(2, 4), fixed=-1), g.size()
         w = g.weight(path + ".weight", [j, x.dims[-1]])
         if g.chance(0.3):
             return g.add("f", "Linear(%d, bias = false)(%s) as %s" % (j, x, path), lambda T, x, w: x @ w.T, x, w)
@@ -612,13 +612,12 @@ def pads(g):
 
 @operator(3)
 def moves(g):
-    x = g.pick("any", rank=(1, 4))
+    x = g.pick("any", rank=(1, 4), size=1)
     what = g.choose(["flip", "roll", "tile", "repeat", "tril", "triu", "diag", "sliding", "difference", "upsample"])
     if what == "flip":
         return g.add(x.kind, "flip(%s)" % x, lambda T, x: np.flip(x), x, exact=True)
     if what == "roll":
         by = [g.between(-3, 3) for _ in x.dims]
-        if any(g.extent(d).least < 1 for d in x.dims): raise Unfit
         return g.add(x.kind, "roll(%s, by = %s)" % (x, by), lambda T, x: np.roll(x, by, range(x.ndim)), x, exact=True)
     if what == "tile":
         times = [g.between(1, 2) for _ in x.dims]

@@ -3,14 +3,19 @@
 
 #include <math.h>
 
-static inline int32_t floor_div_int(int32_t a, int32_t b) {
-    int32_t q = (int32_t)(a / b);
-    return (int32_t)(q - (a % b != 0 && (a < 0) != (b < 0))); // rounds down
+static inline int32_t floor_div_int(int32_t a, int32_t b) { // rounds down; by 0 is 0
+    if (b == 0)
+        return 0;
+    if (b == -1)
+        return (int32_t)(0 - (uint32_t)a);
+    return (int32_t)(a / b - (a % b != 0 && (a < 0) != (b < 0)));
 }
 
-static inline int32_t floor_mod_int(int32_t a, int32_t b) {
+static inline int32_t floor_mod_int(int32_t a, int32_t b) { // has the sign of b; by 0 is 0
+    if (b == 0 || b == -1)
+        return 0;
     int32_t r = (int32_t)(a % b);
-    return (int32_t)(r != 0 && (r < 0) != (b < 0) ? r + b : r); // has the sign of b
+    return (int32_t)(r != 0 && (r < 0) != (b < 0) ? r + b : r);
 }
 
 static inline uint8_t u8_from_float(float x) { // truncates, saturates; NaN is 0

@@ -26,16 +26,17 @@ static void matmul_add_Tx8_k8(const float *restrict a_, const float *restrict we
     const float(*a)[8] = (const float(*)[8])a_;
     const float(*weight)[8] = (const float(*)[8])weight_;
     float(*cache)[8] = (float(*)[8])cache_;
+    const int pos_inside = max_int(0, min_int(pos, 16 - T));
     for (int i = 0; i < T; i++) {
         for (int j = 0; j < 8; j++) {
-            float sum[4] = { 0 };
+            float part[4] = { 0 };
             for (int k = 0; k < 8; k += 4) {
                 for (int l = 0; l < 4; l++) {
-                    sum[l] += a[i][k + l] * weight[j][k + l];
+                    part[l] += a[i][k + l] * weight[j][k + l];
                 }
             }
-            float sum2 = sum[0] + sum[2] + (sum[1] + sum[3]);
-            cache[i + max_int(0, min_int(pos, 16 - T))][j] = sum2 + bias[j];
+            float sum = part[0] + part[2] + (part[1] + part[3]);
+            cache[i + pos_inside][j] = sum + bias[j];
         }
     }
 }
@@ -50,14 +51,14 @@ static void matmul_Tx16_k8(const float *restrict a_, const float *restrict cache
     float(*matmul)[16] = (float(*)[16])matmul_;
     for (int i = 0; i < T; i++) {
         for (int j = 0; j < 16; j++) {
-            float sum[4] = { 0 };
+            float part[4] = { 0 };
             for (int k = 0; k < 8; k += 4) {
                 for (int l = 0; l < 4; l++) {
-                    sum[l] += a[i][k + l] * cache[j][k + l];
+                    part[l] += a[i][k + l] * cache[j][k + l];
                 }
             }
-            float sum2 = sum[0] + sum[2] + (sum[1] + sum[3]);
-            matmul[i][j] = sum2;
+            float sum = part[0] + part[2] + (part[1] + part[3]);
+            matmul[i][j] = sum;
         }
     }
 }
@@ -126,22 +127,22 @@ static void standardize_add_Tx8_k8(const float *restrict x_, const float *restri
     const float(*x)[8] = (const float(*)[8])x_;
     float(*y)[8] = (float(*)[8])y_;
     for (int b = 0; b < T; b++) {
-        float sum[4] = { 0 };
+        float part[4] = { 0 };
         for (int i = 0; i < 8; i += 4) {
             for (int l = 0; l < 4; l++) {
-                sum[l] += x[b][i + l];
+                part[l] += x[b][i + l];
             }
         }
-        float sum2 = sum[0] + sum[2] + (sum[1] + sum[3]);
-        float m = sum2 / 8.0f;
-        float sum2_2[4] = { 0 };
+        float sum = part[0] + part[2] + (part[1] + part[3]);
+        float m = sum / 8.0f;
+        float part2[4] = { 0 };
         for (int i = 0; i < 8; i += 4) {
             for (int l = 0; l < 4; l++) {
-                sum2_2[l] += (x[b][i + l] - m) * (x[b][i + l] - m);
+                part2[l] += (x[b][i + l] - m) * (x[b][i + l] - m);
             }
         }
-        float sum2_3 = sum2_2[0] + sum2_2[2] + (sum2_2[1] + sum2_2[3]);
-        float v = sum2_3 / 8.0f;
+        float sum2 = part2[0] + part2[2] + (part2[1] + part2[3]);
+        float v = sum2 / 8.0f;
         float y_row = 1.0f / sqrtf(v + 1e-05f);
         for (int j = 0; j < 8; j++) {
             y[b][j] = (x[b][j] - m) * y_row * weight[j] + bias[j];
@@ -158,15 +159,16 @@ static void matmul_add_8_k8(const float *restrict a_, const float *restrict weig
     const float(*a)[8] = (const float(*)[8])a_;
     const float(*weight)[8] = (const float(*)[8])weight_;
     float(*cache)[8] = (float(*)[8])cache_;
+    const int pos_inside = max_int(0, min_int(pos, 15));
     for (int j = 0; j < 8; j++) {
-        float sum[4] = { 0 };
+        float part[4] = { 0 };
         for (int k = 0; k < 8; k += 4) {
             for (int l = 0; l < 4; l++) {
-                sum[l] += a[0][k + l] * weight[j][k + l];
+                part[l] += a[0][k + l] * weight[j][k + l];
             }
         }
-        float sum2 = sum[0] + sum[2] + (sum[1] + sum[3]);
-        cache[max_int(0, min_int(pos, 15))][j] = sum2 + bias[j];
+        float sum = part[0] + part[2] + (part[1] + part[3]);
+        cache[pos_inside][j] = sum + bias[j];
     }
 }
 
@@ -179,14 +181,14 @@ static void matmul_16_k8(const float *restrict a_, const float *restrict cache_,
     const float(*cache)[8] = (const float(*)[8])cache_;
     float(*matmul)[16] = (float(*)[16])matmul_;
     for (int j = 0; j < 16; j++) {
-        float sum[4] = { 0 };
+        float part[4] = { 0 };
         for (int k = 0; k < 8; k += 4) {
             for (int l = 0; l < 4; l++) {
-                sum[l] += a[0][k + l] * cache[j][k + l];
+                part[l] += a[0][k + l] * cache[j][k + l];
             }
         }
-        float sum2 = sum[0] + sum[2] + (sum[1] + sum[3]);
-        matmul[0][j] = sum2;
+        float sum = part[0] + part[2] + (part[1] + part[3]);
+        matmul[0][j] = sum;
     }
 }
 
@@ -248,24 +250,24 @@ static void standardize_add_8_k8(const float *restrict x_, const float *restrict
                                  const float *restrict bias, float *restrict y_) {
     const float(*x)[8] = (const float(*)[8])x_;
     float(*y)[8] = (float(*)[8])y_;
-    float sum[4] = { 0 };
+    float part[4] = { 0 };
     for (int i = 0; i < 8; i += 4) {
         for (int l = 0; l < 4; l++) {
-            sum[l] += x[0][i + l];
+            part[l] += x[0][i + l];
         }
     }
-    float sum2 = sum[0] + sum[2] + (sum[1] + sum[3]);
-    float sum2_2[4] = { 0 };
+    float sum = part[0] + part[2] + (part[1] + part[3]);
+    float part2[4] = { 0 };
     for (int i = 0; i < 8; i += 4) {
         for (int l = 0; l < 4; l++) {
-            sum2_2[l] += (x[0][i + l] - sum2 / 8.0f) * (x[0][i + l] - sum2 / 8.0f);
+            part2[l] += (x[0][i + l] - sum / 8.0f) * (x[0][i + l] - sum / 8.0f);
         }
     }
-    float sum2_3 = sum2_2[0] + sum2_2[2] + (sum2_2[1] + sum2_2[3]);
-    float v = sum2_3 / 8.0f;
+    float sum2 = part2[0] + part2[2] + (part2[1] + part2[3]);
+    float v = sum2 / 8.0f;
     float y_row = 1.0f / sqrtf(v + 1e-05f);
     for (int j = 0; j < 8; j++) {
-        y[0][j] = (x[0][j] - sum2 / 8.0f) * y_row * weight[j] + bias[j];
+        y[0][j] = (x[0][j] - sum / 8.0f) * y_row * weight[j] + bias[j];
     }
 }
 

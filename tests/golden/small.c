@@ -30,71 +30,73 @@ static void conv_relu_8x12x12_k3x3x3(const float *restrict x_, const float *rest
     float(*relu)[8][12][12] = (float(*)[8][12][12])relu_;
     for (int o = 0; o < 8; o += 4) {
         for (int y1 = 0; y1 < 12; y1++) {
-            float sum = 0.0f;
-            float sum2 = 0.0f;
-            float sum3 = 0.0f;
-            float sum4 = 0.0f;
+            const int p1_begin = max_int(0, 1 - y1);
+            const int p1_end = min_int(3, 13 - y1);
+            float left0 = 0.0f;
+            float left1 = 0.0f;
+            float left2 = 0.0f;
+            float left3 = 0.0f;
             for (int c = 0; c < 3; c++) {
-                for (int p1 = max_int(0, 1 - y1); p1 < min_int(3, 13 - y1); p1++) {
+                for (int p1 = p1_begin; p1 < p1_end; p1++) {
                     for (int p2 = 1; p2 < 3; p2++) {
-                        sum += x[0][c][y1 + p1 - 1][p2 - 1] * weight[o][c][p1][p2];
-                        sum2 += x[0][c][y1 + p1 - 1][p2 - 1] * weight[o + 1][c][p1][p2];
-                        sum3 += x[0][c][y1 + p1 - 1][p2 - 1] * weight[o + 2][c][p1][p2];
-                        sum4 += x[0][c][y1 + p1 - 1][p2 - 1] * weight[o + 3][c][p1][p2];
+                        left0 += x[0][c][y1 + p1 - 1][p2 - 1] * weight[o][c][p1][p2];
+                        left1 += x[0][c][y1 + p1 - 1][p2 - 1] * weight[o + 1][c][p1][p2];
+                        left2 += x[0][c][y1 + p1 - 1][p2 - 1] * weight[o + 2][c][p1][p2];
+                        left3 += x[0][c][y1 + p1 - 1][p2 - 1] * weight[o + 3][c][p1][p2];
                     }
                 }
             }
-            relu[0][o][y1][0] = max_float(sum + bias[o], 0.0f);
-            relu[0][o + 1][y1][0] = max_float(sum2 + bias[o + 1], 0.0f);
-            relu[0][o + 2][y1][0] = max_float(sum3 + bias[o + 2], 0.0f);
-            relu[0][o + 3][y1][0] = max_float(sum4 + bias[o + 3], 0.0f);
+            relu[0][o][y1][0] = max_float(left0 + bias[o], 0.0f);
+            relu[0][o + 1][y1][0] = max_float(left1 + bias[o + 1], 0.0f);
+            relu[0][o + 2][y1][0] = max_float(left2 + bias[o + 2], 0.0f);
+            relu[0][o + 3][y1][0] = max_float(left3 + bias[o + 3], 0.0f);
             for (int tile = 1; tile < 11; tile += 4) {
-                int32_t y2 = min_int(tile, 7);
-                float sum5[4] = { 0 };
-                float sum6[4] = { 0 };
-                float sum7[4] = { 0 };
-                float sum8[4] = { 0 };
+                const int y2 = min_int(tile, 7);
+                float sum0[4] = { 0 };
+                float sum1[4] = { 0 };
+                float sum2[4] = { 0 };
+                float sum3[4] = { 0 };
                 for (int c = 0; c < 3; c++) {
-                    for (int p1 = max_int(0, 1 - y1); p1 < min_int(3, 13 - y1); p1++) {
+                    for (int p1 = p1_begin; p1 < p1_end; p1++) {
                         for (int p2 = 0; p2 < 3; p2++) {
                             for (int l = 0; l < 4; l++) {
-                                sum5[l] += x[0][c][y1 + p1 - 1][y2 + l + p2 - 1]
+                                sum0[l] += x[0][c][y1 + p1 - 1][y2 + l + p2 - 1]
                                         * weight[o][c][p1][p2];
-                                sum6[l] += x[0][c][y1 + p1 - 1][y2 + l + p2 - 1]
+                                sum1[l] += x[0][c][y1 + p1 - 1][y2 + l + p2 - 1]
                                         * weight[o + 1][c][p1][p2];
-                                sum7[l] += x[0][c][y1 + p1 - 1][y2 + l + p2 - 1]
+                                sum2[l] += x[0][c][y1 + p1 - 1][y2 + l + p2 - 1]
                                         * weight[o + 2][c][p1][p2];
-                                sum8[l] += x[0][c][y1 + p1 - 1][y2 + l + p2 - 1]
+                                sum3[l] += x[0][c][y1 + p1 - 1][y2 + l + p2 - 1]
                                         * weight[o + 3][c][p1][p2];
                             }
                         }
                     }
                 }
                 for (int l = 0; l < 4; l++) {
-                    relu[0][o][y1][y2 + l] = max_float(sum5[l] + bias[o], 0.0f);
-                    relu[0][o + 1][y1][y2 + l] = max_float(sum6[l] + bias[o + 1], 0.0f);
-                    relu[0][o + 2][y1][y2 + l] = max_float(sum7[l] + bias[o + 2], 0.0f);
-                    relu[0][o + 3][y1][y2 + l] = max_float(sum8[l] + bias[o + 3], 0.0f);
+                    relu[0][o][y1][y2 + l] = max_float(sum0[l] + bias[o], 0.0f);
+                    relu[0][o + 1][y1][y2 + l] = max_float(sum1[l] + bias[o + 1], 0.0f);
+                    relu[0][o + 2][y1][y2 + l] = max_float(sum2[l] + bias[o + 2], 0.0f);
+                    relu[0][o + 3][y1][y2 + l] = max_float(sum3[l] + bias[o + 3], 0.0f);
                 }
             }
-            float sum5 = 0.0f;
-            float sum6 = 0.0f;
-            float sum7 = 0.0f;
-            float sum8 = 0.0f;
+            float right0 = 0.0f;
+            float right1 = 0.0f;
+            float right2 = 0.0f;
+            float right3 = 0.0f;
             for (int c = 0; c < 3; c++) {
-                for (int p1 = max_int(0, 1 - y1); p1 < min_int(3, 13 - y1); p1++) {
+                for (int p1 = p1_begin; p1 < p1_end; p1++) {
                     for (int p2 = 0; p2 < 2; p2++) {
-                        sum5 += x[0][c][y1 + p1 - 1][p2 + 10] * weight[o][c][p1][p2];
-                        sum6 += x[0][c][y1 + p1 - 1][p2 + 10] * weight[o + 1][c][p1][p2];
-                        sum7 += x[0][c][y1 + p1 - 1][p2 + 10] * weight[o + 2][c][p1][p2];
-                        sum8 += x[0][c][y1 + p1 - 1][p2 + 10] * weight[o + 3][c][p1][p2];
+                        right0 += x[0][c][y1 + p1 - 1][p2 + 10] * weight[o][c][p1][p2];
+                        right1 += x[0][c][y1 + p1 - 1][p2 + 10] * weight[o + 1][c][p1][p2];
+                        right2 += x[0][c][y1 + p1 - 1][p2 + 10] * weight[o + 2][c][p1][p2];
+                        right3 += x[0][c][y1 + p1 - 1][p2 + 10] * weight[o + 3][c][p1][p2];
                     }
                 }
             }
-            relu[0][o][y1][11] = max_float(sum5 + bias[o], 0.0f);
-            relu[0][o + 1][y1][11] = max_float(sum6 + bias[o + 1], 0.0f);
-            relu[0][o + 2][y1][11] = max_float(sum7 + bias[o + 2], 0.0f);
-            relu[0][o + 3][y1][11] = max_float(sum8 + bias[o + 3], 0.0f);
+            relu[0][o][y1][11] = max_float(right0 + bias[o], 0.0f);
+            relu[0][o + 1][y1][11] = max_float(right1 + bias[o + 1], 0.0f);
+            relu[0][o + 2][y1][11] = max_float(right2 + bias[o + 2], 0.0f);
+            relu[0][o + 3][y1][11] = max_float(right3 + bias[o + 3], 0.0f);
         }
     }
 }
@@ -133,19 +135,19 @@ static void matmul_add_10_k8x6x6(const float *restrict x_, const float *restrict
     const float(*weight)[288] = (const float(*)[288])weight_;
     float(*y)[10] = (float(*)[10])y_;
     for (int j = 0; j < 10; j++) {
-        float sum[4] = { 0 };
+        float part[4] = { 0 };
         for (int k = 0; k < 8; k++) {
             for (int k2 = 0; k2 < 6; k2++) {
                 for (int l = 0; l < 4; l++) {
-                    sum[l] += x[0][k][k2][l] * weight[j][k * 36 + k2 * 6 + l];
+                    part[l] += x[0][k][k2][l] * weight[j][k * 36 + k2 * 6 + l];
                 }
                 for (int l = 0; l < 2; l++) {
-                    sum[l] += x[0][k][k2][l + 4] * weight[j][k * 36 + k2 * 6 + l + 4];
+                    part[l] += x[0][k][k2][l + 4] * weight[j][k * 36 + k2 * 6 + l + 4];
                 }
             }
         }
-        float sum2 = sum[0] + sum[2] + (sum[1] + sum[3]);
-        y[0][j] = sum2 + bias[j];
+        float sum = part[0] + part[2] + (part[1] + part[3]);
+        y[0][j] = sum + bias[j];
     }
 }
 

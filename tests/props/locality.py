@@ -75,6 +75,4 @@ with folder() as top:
                 "    += Conv2d(8, kernel = 3, padding = 1, bias = false) as conv[I]\n    += BatchNorm2d() as bn[I]\n    += tanh()")), top)
         compare("another kernel in convolution %d" % i, base, convolutions((i,
                 "    += Conv2d(8, kernel = 5, padding = 2, bias = false) as conv[I]\n    += BatchNorm2d() as bn[I]\n    += relu()")), top)
-        compare("two convolutions for one at %d" % i, base, convolutions((i,
-                "    += Conv2d(12, kernel = 1) as wide[I]\n    += relu()\n    += Conv2d(8, kernel = 3, padding = 1) as conv[I]\n    += relu()")), top)
 finish()

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Wrong programs: exit 1, the right line, within a second and 1 GiB, and nothing is written."""
-import os, resource, sys, time
+import os, resource, sys
 sys.dont_write_bytecode = True
 from common import *
 
@@ -58,6 +58,12 @@ USES = {                                # several files; the first is built
 }
 
 
+def spent():
+    """Seconds of the processor that programs run from here took: what else the machine does is not theirs."""
+    t = os.times()
+    return t.children_user + t.children_system
+
+
 def limited():
     resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -70,13 +76,13 @@ def try_it(name, files, line, word):
                 f.write(text if isinstance(text, bytes) else text.encode())
         first = list(files)[0]
         for command in ["check", first], ["build", first, "-o", "out"], ["run", first, "-o", "out"]:
-            start = time.perf_counter()
+            start = spent()
             try:
                 done = run(MITHRILC, *command, cwd=top, preexec_fn=limited, timeout=20)
             except Exception as e:
                 check(False, "%s: %s: %s" % (name, command[0], e))
                 continue
-            took, said = time.perf_counter() - start, done.stderr.decode(errors="replace")
+            took, said = spent() - start, done.stderr.decode(errors="replace")
             errors = [l for l in said.split("\n") if ": error: " in l]
             check(done.returncode == 1, "%s: %s: want exit code 1, got %d: %s" % (name, command[0], done.returncode, said[-200:]))
             check(took < 1.0, "%s: %s: want less than a second, got %.2f s" % (name, command[0], took))
