@@ -74,14 +74,24 @@ static const char *use_helper(Printer *p, const char *what, Elem e) {
 
 /* ---- numbers */
 
+static const char *integer_suffix(Elem stored, double v) {
+    if (stored == U64)
+        return fabs(v) > 4294967295.0 ? "ULL" : "U";
+    if (stored == U32)
+        return "U";
+    return stored == I64 && fabs(v) > 2147483647.0 ? "LL" : "";
+}
+
 static void put_number(Printer *p, double v, Elem e) {
     Ctx *c = p->c;
     Elem stored = elem_storage(c, e);
     if (!elem_is_float(stored)) {
         if (stored == I32 && v == -2147483648.0)
             text_add(c, &p->out, "INT32_MIN");
+        else if (stored == I64 && v == -9223372036854775808.0)
+            text_add(c, &p->out, "INT64_MIN");
         else
-            text_add(c, &p->out, "%.0f%s", v, stored == I64 && fabs(v) > 2147483647.0 ? "LL" : "");
+            text_add(c, &p->out, "%.0f%s", v, integer_suffix(stored, v));
         return;
     }
     const char *suffix = stored == F64 ? "" : p->words->suffix_float;
@@ -325,7 +335,10 @@ static bool may_wrap(Ctx *c, const Term *t, Elem e) {
     for (int i = 0; i < 2; i++)
         if (!term_range(c, t->kid[i], &lo[i], &hi[i]))
             return true;
-    double least, most, end = stored == I32 ? 2147483647.0 : 9e18;
+    double least, most, end = stored == I32 ? 2147483647.0 : 9e18;     // what is read of 64 bits saturates at 2^62
+    for (int i = 0; i < 2 && stored == I64; i++)
+        if (lo[i] <= -(INT64_C(1) << 62) || hi[i] >= INT64_C(1) << 62)
+            return true;
     if (f == FnAdd) {
         least = (double)lo[0] + (double)lo[1];
         most = (double)hi[0] + (double)hi[1];

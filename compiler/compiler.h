@@ -213,6 +213,7 @@ struct Item {
     struct Module *module_in;                            /* the file it stands in (set by build) */
     struct Module *used;                                 /* IUse: what it brings (set by build) */
     bool broken;                                         /* resolve found errors in it */
+    bool vague;                                          /* what it takes is not all known: in error */
 };
 
 typedef struct SyntaxFile { const Source *src; int version; Item **item; int n; bool broken; } SyntaxFile;   /* broken: a declaration did not parse */

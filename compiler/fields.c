@@ -91,7 +91,7 @@ static int too_many(Act *a, const Item *decl, const Expr *call) {
 /* Which field an argument is for; -1 after an error. */
 static int field_of_arg(Act *a, const Item *decl, const Expr *call, const Arg *arg, int *position) {
     Fields f = fields_of(decl);
-    if (bad_arg(a, decl, call, arg))
+    if (decl->vague || bad_arg(a, decl, call, arg))
         return -1;
     if (!arg->sep)
         return *position < f.n ? (*position)++ : too_many(a, decl, call);
@@ -172,7 +172,7 @@ static bool fill_fields(Act *a, Item *decl, Value *param, bool *given, const cha
             if (is_absent(&param[i]) && e->check && !a->decl && !a->in->up && a->root)
                 param[i] = unknown_param(a, field);
             else if (is_absent(&param[i])) {
-                if (!silent)
+                if (!silent && !decl->vague)
                     error_at(e->c, at, "%s needs `%s`, and has no default for it", decl->name,
                              field->name);
                 if (!silent && field->at.src)

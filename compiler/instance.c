@@ -117,6 +117,8 @@ static bool begins_path(const Instance *i, Name p) {
 static Value no_part(Act *a, const Recipe *r, Name part, Span at) {
     Ctx *c = a->e->c;
     Instance *i = r->instance;
+    if (c->errors)                      /* an echo: it may be missing for what went wrong before */
+        return no_value();
     if (!i->kids.n && !i->weight.n) {
         error_at(c, at, "`%s` has not been applied yet, and so has no `%s`", i->path, part);
         return no_value();

@@ -88,6 +88,7 @@ typedef struct Parser {
     Span before;                        /* the token before it */
     int depth;                          /* of the rules under way */
         bool in_train, too_deep;
+    int errors;                         /* before the declaration under way */
 } Parser;
 
 enum { MostNested = 500 };

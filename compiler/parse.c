@@ -73,6 +73,7 @@ static void fields_in_braces(Parser *p, Item *it) {
     }
     it->field = v.at;
     it->nfield = v.n;
+    it->vague = p->c->errors > p->errors;
 }
 
 /* ---- declarations */
@@ -83,6 +84,7 @@ static void item_name(Parser *p, Item *it, const char *what) {
 }
 
 static void head_ends(Parser *p, Item *it) {
+    it->vague = p->c->errors > p->errors;
     it->at = since(p, it->at.from);
 }
 
@@ -267,7 +269,10 @@ static Item *parse_item(Parser *p) {
             continue;
         it->kind = items[i].kind;
         token_next(p);
+        p->errors = p->c->errors;
         items[i].parse(p, it);
+        for (int k = 0; k < it->body.n; k++)
+            it->vague |= it->body.at[k]->broken && it->body.at[k]->kind == SIn;
         it->line = since(p, it->at.from);
         return it;
     }

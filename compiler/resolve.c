@@ -108,6 +108,7 @@ static Kind kind_of_field(Resolver *r, const Field *f) {
 
 /* A default may use the parameters before it (rule 15). */
 static void resolve_params(Resolver *r, const FieldList *l) {
+    int errors = r->c->errors;
     for (int i = 0; i < l->n; i++) {
         const Field *f = &l->at[i];
         resolve_type(r, f->type, false);
@@ -115,6 +116,7 @@ static void resolve_params(Resolver *r, const FieldList *l) {
             resolve_expr(r, f->init);
         declare_local(r, f->name, f->at, LocalParameter, kind_of_field(r, f));
     }
+    r->item->vague |= r->c->errors > errors;
 }
 
 /* Of an op: first all the indices, whose sizes and bounds may speak of any parameter. */
@@ -217,6 +219,7 @@ static void resolve_extern(Resolver *r, const Item *it) {
 }
 
 static void resolve_config(Resolver *r, const Item *it) {
+    int errors = r->c->errors;
     for (int i = 0; i < it->nfield; i++) {
         const Field *f = &it->field[i];
         resolve_type(r, f->type, false);
@@ -224,6 +227,7 @@ static void resolve_config(Resolver *r, const Item *it) {
             resolve_expr(r, f->init);
         declare_local(r, f->name, f->at, LocalParameter, (Kind){.nature = Unclear});
     }
+    r->item->vague |= r->c->errors > errors;
 }
 
 static void resolve_train(Resolver *r, const Item *it) {

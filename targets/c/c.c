@@ -379,6 +379,8 @@ static void take_parameters(const Interface *f, const Graph *g, Map *taken) {
         unique(c, taken, g->size.at[i]->name);
 }
 
+/* One that takes the place of an earlier one says so: where a layer changes its size, the numbers that
+ * move are those of its neighbours, not of every layer after it. */
 static void print_table(Caller *call, Emit *e) {
     const Routine *r = call->r;
     Ctx *c = call->f->c;
@@ -393,10 +395,16 @@ static void print_table(Caller *call, Emit *e) {
     if (!r->place.n)
         return;
     bool large = call->f->code->work_bytes > 0x7fffffff;
-    emit(e, large ? "// where each temporary lies in work, in bytes" : "enum { // where each temporary lies in work, in bytes");
+    Map holder = {0};                   // offset, as a name → the last temporary that lay there
+    emit(e, large ? "// where each temporary lies in work, in bytes"
+                  : "enum { // where each temporary lies in work, in bytes");
     for (int i = 0; i < r->place.n; i++) {
-        char *n = map_get(&call->place, r->place.at[i].tensor);
-        emit(e, large ? "const ptrdiff_t at_%s = %lld;" : "at_%s = %lld,", n, (long long)r->place.at[i].offset);
+        const char *n = map_get(&call->place, r->place.at[i].tensor);
+        Name offset = name(c, "%lld", (long long)r->place.at[i].offset);
+        const char *before = map_get(&holder, offset);
+        const char *value = before ? format(c, "at_%s", before) : offset;
+        emit(e, large ? "const ptrdiff_t at_%s = %s;" : "at_%s = %s,", n, value);
+        map_put(c, &holder, offset, (void *)n);
     }
     if (!large)
         emit(e, "};");

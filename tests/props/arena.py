@@ -60,7 +60,9 @@ def routines(text):
     for m in re.finditer(r"^int (\w+)\((.*?)\) \{\n(.*?)^\}", text, re.S | re.M):
         name, body = m.group(1), m.group(3)
         table = re.search(r"enum \{[^\n]*\n(.*?)\};", body, re.S)
-        buffers = {n: Buffer(n, int(o)) for n, o in re.findall(r"at_(\w+) = (\d+)", table.group(1) if table else body)}
+        buffers = {}
+        for n, before, number in re.findall(r"at_(\w+) = (?:at_(\w+)|(\d+))[,;]", table.group(1) if table else body):
+            buffers[n] = Buffer(n, buffers[before].offset if before else int(number))
         types = {n: BYTES[t] for t, n, at in re.findall(r"(\w+) \*(\w+) = \(\w+ \*\)\(arena \+ at_(\w+)\)", body)}
         calls = []
         for c in re.finditer(r"^ +(\w+)\(([^;]*)\);", body, re.M):
