@@ -21,7 +21,7 @@ TARGETS  = $(wildcard targets/*.c targets/*/*.c)
 SOURCES  = $(COMPILER) $(CODEGEN) $(TARGETS)
 LIBRARY  = $(wildcard models/std/*.mth)
 OBJECTS  = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/std.o
-PARTS    = $(filter-out $(BUILD)/compiler/main.o,$(OBJECTS))
+PARTS    = $(BUILD)/parts.a
 
 # Is a header there? A # within a call of make is a comment to some versions and none to others.
 HASH := \#
@@ -42,6 +42,11 @@ $(BUILD)/mithrilc: $(OBJECTS)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(DEFINES) -MMD -MP -c -o $@ $<
+
+# All but main, for the tests that link the compiler.
+$(PARTS): $(filter-out $(BUILD)/compiler/main.o,$(OBJECTS))
+	@rm -f $@
+	@ar rcs $@ $^
 
 # The library, as string literals: one C string a line of .mth.
 $(BUILD)/std.c: compiler/embed.sh $(LIBRARY)

@@ -22,7 +22,7 @@ static char *term(Writer *w, const Term *t, Elem want) {
     return print_term_as(w->e->c, w->words, t, want, false, w->used);
 }
 
-static char *place(Writer *w, const Loop *l) {
+static char *place_words(Writer *w, const Loop *l) {
     return print_place(w->e->c, w->words, l->to, l->at, l->nat, w->used);
 }
 
@@ -124,14 +124,14 @@ static void print_views(Writer *w, const Kernel *k) {
 
 /* ---- body */
 
-static void print_loop(Writer *w, const Loop *l);
+static void write_loop(Writer *w, const Loop *l);
 
 static void print_kids(Writer *w, const Loop *l) {
     for (int i = 0; i < l->n; i++)
-        print_loop(w, l->kid[i]);
+        write_loop(w, l->kid[i]);
 }
 
-static void print_for(Writer *w, const Loop *l) {
+static void write_for(Writer *w, const Loop *l) {
     const char *i = l->index->name;
     const char *lo = l->lo ? term(w, l->lo, I32) : "0", *hi = print_term_as(w->e->c, w->words, l->hi, I32, false, w->used);
     if (l->step > 1)
@@ -142,7 +142,7 @@ static void print_for(Writer *w, const Loop *l) {
     emit(w->e, "}");
 }
 
-static void print_let(Writer *w, const Loop *l) {
+static void write_let(Writer *w, const Loop *l) {
     Ctx *c = w->e->c;
     const Tensor *t = l->to;
     const char *word = elem_word(w, t->type.elem);
@@ -178,7 +178,7 @@ static void print_arg(Writer *w, const Loop *l) {
     char *value = term(w, l->value, e);
     emit(w->e, "if (%s(%s, %s)) {", wins, value, l->best->name);
     emit(w->e, "%s = %s;", l->best->name, value);
-    emit(w->e, "%s = %s;", place(w, l), term(w, l->position, I32));
+    emit(w->e, "%s = %s;", place_words(w, l), term(w, l->position, I32));
     emit(w->e, "}");
 }
 
@@ -199,7 +199,7 @@ static void print_sum(Writer *w, const Loop *l, const char *to, const char *valu
 static void print_accum(Writer *w, const Loop *l) {
     Ctx *c = w->e->c;
     Elem e = l->to->type.elem;
-    char *to = place(w, l), *value = term(w, l->value, e);
+    char *to = place_words(w, l), *value = term(w, l->value, e);
     switch (l->reduce) {
     case RSum:
     case RProd:
@@ -219,13 +219,13 @@ static void print_accum(Writer *w, const Loop *l) {
     }
 }
 
-static void print_loop(Writer *w, const Loop *l) {
+static void write_loop(Writer *w, const Loop *l) {
     switch (l->kind) {
     case LSeq:   print_kids(w, l); return;
-    case LFor:   print_for(w, l); return;
-    case LLet:   print_let(w, l); return;
+    case LFor:   write_for(w, l); return;
+    case LLet:   write_let(w, l); return;
     case LAccum: print_accum(w, l); return;
-    case LStore: emit(w->e, "%s = %s;", place(w, l), term(w, l->value, l->to->type.elem)); return;
+    case LStore: emit(w->e, "%s = %s;", place_words(w, l), term(w, l->value, l->to->type.elem)); return;
     case LBlank: emit_blank(w->e); return;
     case LNote:  emit(w->e, "// %s", l->text); return;
     case LIf:
@@ -240,7 +240,7 @@ static void print_function(Writer *w, const Kernel *k, const char *prefix) {
     print_heading(w->e, k);
     print_signature(w, k, prefix);
     print_views(w, k);
-    print_loop(w, k->body);
+    write_loop(w, k->body);
     emit(w->e, "}");
 }
 

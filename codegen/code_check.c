@@ -11,13 +11,15 @@ typedef struct Checker {
 
 static bool is_open(const Checker *k, const void *what) {
     for (int i = 0; i < k->open.n; i++)
-        if (k->open.at[i] == what) return true;
+        if (k->open.at[i] == what)
+            return true;
     return false;
 }
 
 static bool is_formal(const Checker *k, const Tensor *t) {
     for (int i = 0; i < k->k->formal.n; i++)
-        if (k->k->formal.at[i] == t) return true;
+        if (k->k->formal.at[i] == t)
+            return true;
     return false;
 }
 
@@ -28,8 +30,10 @@ static void check_tensor(const Checker *k, const Tensor *t, int nat) {
 }
 
 static void check_term(const Checker *k, const Term *t) {
-    if (!t) return;
-    if (t->kind == TIndex) assert(is_open(k, t->index));
+    if (!t)
+        return;
+    if (t->kind == TIndex)
+        assert(is_open(k, t->index));
     if (t->kind == TLoad) {
         check_tensor(k, t->from, t->n);
         assert(!t->outside);
@@ -54,14 +58,17 @@ static void check_loop(Checker *k, const Loop *l) {
     check_term(k, l->position);
     for (int i = 0; i < l->nat; i++)
         check_term(k, l->at[i]);
-    if (l->kind == LStore || l->kind == LAccum) check_tensor(k, l->to, l->nat);
+    if (l->kind == LStore || l->kind == LAccum)
+        check_tensor(k, l->to, l->nat);
     for (int i = 0; i < l->n; i++) {
         check_loop(k, l->kid[i]);
-        if (l->kid[i]->kind != LLet) continue;
+        if (l->kid[i]->kind != LLet)
+            continue;
         assert(!is_open(k, l->kid[i]->to));
         push(k->c, &k->open, l->kid[i]->to);
     }
-    if (l->kind != LSeq) k->open.n = mark;
+    if (l->kind != LSeq)
+        k->open.n = mark;
 }
 
 static void check_kernel(Ctx *c, const Kernel *k) {

@@ -11,8 +11,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { PrecLowest, PrecWhere, PrecOr, PrecAnd, PrecEqual, PrecOrder, PrecAdd, PrecMul, PrecUnary, PrecPrimary };
-
 static const struct { FnId fn; const char *op; int prec; } operators[] = {
     { FnAdd, " + ",  PrecAdd   }, { FnSub, " - ",  PrecAdd   }, { FnMul, " * ",  PrecMul   },
     { FnDiv, " / ",  PrecMul   }, { FnEq,  " == ", PrecEqual }, { FnNe,  " != ", PrecEqual },
@@ -106,85 +104,7 @@ static void put_number(Printer *p, double v, Elem e) {
     }
 }
 
-/* The fewest digits that read back as the same float (or double), with a point or an exponent. */
-void shortest(char *s, size_t n, double v, bool is_double) {
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(s, n, "%.*g", digits, v);
-        double back = strtod(s, NULL);
-        if (is_double ? back == v : (float)back == (float)v)
-            break;
-    }
-    if (!strpbrk(s, ".e"))
-        strncat(s, ".0", n - strlen(s) - 1);
-}
-
 /* ---- sizes */
-
-static int dim_prec(Dim d) {
-    if (d->n > 1)
-        return PrecAdd;
-    if (!d->n)
-        return PrecPrimary;
-    if (d->term[0].coef < 0)
-        return PrecUnary;
-    return d->term[0].n + (d->term[0].coef != 1) > 1 ? PrecMul : PrecPrimary;
-}
-
-static char *dim_operand(Ctx *c, Dim d) {
-    return format(c, dim_prec(d) < PrecPrimary ? "(%s)" : "%s", print_dim(c, d));
-}
-
-static void put_atom(Ctx *c, Text *out, const Atom *a) {
-    switch (a->kind) {
-    case AtomSymbol:
-        text_add(c, out, "%s", a->symbol->name);
-        return;
-    case AtomFloorDiv:
-    case AtomMod:
-        text_add(c, out, "(%s %s %s)", dim_operand(c, a->a), a->kind == AtomMod ? "%" : "/",
-                 dim_operand(c, a->b));
-        return;
-    case AtomMin:
-    case AtomMax:
-        text_add(c, out, "%s_int(%s, %s)", a->kind == AtomMin ? "min" : "max", print_dim(c, a->a),
-                 print_dim(c, a->b));
-        return;
-    }
-}
-
-/* A monomial without its sign; a coefficient of 1 is left out where something else stands. */
-static void put_monomial(Ctx *c, Text *out, const Monomial *m) {
-    int64_t coef = m->coef < 0 ? -m->coef : m->coef;
-    for (int i = 0; i < m->n; i++) {
-        if (i)
-            text_add(c, out, " * ");
-        put_atom(c, out, m->atom[i]);
-    }
-    if (!m->n)
-        text_add(c, out, "%lld", (long long)coef);
-    else if (coef != 1)
-        text_add(c, out, " * %lld", (long long)coef);
-}
-
-/* Sizes are never negative and divisors are positive, so `/` and `%` round as the language says. */
-char *print_dim(Ctx *c, Dim d) {
-    Text out = {0};
-    if (!d->n)
-        text_add(c, &out, "0");
-    for (int pass = 0; pass < 2; pass++) {              // what is added first, then what is taken away
-        for (int i = 0; i < d->n; i++) {
-            bool negative = d->term[i].coef < 0;
-            if (negative != (pass == 1))
-                continue;
-            if (negative)
-                text_add(c, &out, out.n ? " - " : "-");
-            else if (out.n)
-                text_add(c, &out, " + ");
-            put_monomial(c, &out, &d->term[i]);
-        }
-    }
-    return out.s;
-}
 
 /* A size as an operand; the helpers its min and max call are noted. */
 static void put_dim(Printer *p, Dim d) {
@@ -430,7 +350,7 @@ static bool put_comparison(Printer *p, const Term *t, int own, const char *op, i
     return true;
 }
 
-static bool is_comparison(FnId f) {
+static bool is_compare(FnId f) {
     return f >= FnEq && f <= FnGe;
 }
 
@@ -443,16 +363,16 @@ static bool put_operator(Printer *p, const Term *t, Elem want, int prec) {
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
         if (operators[i].fn != f)
             continue;
-        Elem e = is_comparison(f) ? common(t, 0) : f == FnAnd || f == FnOr ? Bool : computed_in(t, want);
+        Elem e = is_compare(f) ? common(t, 0) : f == FnAnd || f == FnOr ? Bool : computed_in(t, want);
         if (f == FnDiv && !elem_is_float(e))
             return false;
         if ((f == FnAdd || f == FnSub || f == FnMul) && may_wrap(p->c, t, e)) {
             put_wrapping(p, t, e);
             return true;
         }
-        if (is_comparison(f) && put_comparison(p, t, operators[i].prec, operators[i].op, prec))
+        if (is_compare(f) && put_comparison(p, t, operators[i].prec, operators[i].op, prec))
             return true;
-        bool cast = is_narrow(p->c, e) && !is_comparison(f) && f != FnAnd && f != FnOr;    // C computes in int
+        bool cast = is_narrow(p->c, e) && !is_compare(f) && f != FnAnd && f != FnOr;    // C computes in int
         if (cast) {
             text_add(p->c, &p->out, "(%s)(", p->words->elem[elem_storage(p->c, e)]);
             prec = PrecLowest;

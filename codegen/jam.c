@@ -8,7 +8,7 @@
 /* Does everything that is read along the row stay where it is when `outer` moves, and does something move? */
 typedef struct Sharing { Ctx *c; Index *row, *outer; bool shared, moves; } Sharing;
 
-static void see_load(void *with, Tensor *t, Term *const *at, int nat, bool write) {
+static void see_shared(void *with, Tensor *t, Term *const *at, int nat, bool write) {
     Sharing *s = with;
     bool in_row = false, in_outer = false;
     (void)t;
@@ -21,16 +21,20 @@ static void see_load(void *with, Tensor *t, Term *const *at, int nat, bool write
 }
 
 static void see_sums(const Loop *l, Sharing *s) {
-    if (l->kind == LAccum) term_accesses(l->value, see_load, s);
+    if (l->kind == LAccum)
+        term_accesses(l->value, see_shared, s);
     for (int i = 0; i < l->n; i++)
         see_sums(l->kid[i], s);
 }
 
 static bool bounds_use(const Loop *l, const Index *i) {
-    if (l->kind == LFor && ((l->lo && term_uses(l->lo, i)) || (l->hi && term_uses(l->hi, i)))) return true;
-    if (l->kind == LIf && term_uses(l->value, i)) return true;
+    if (l->kind == LFor && ((l->lo && term_uses(l->lo, i)) || (l->hi && term_uses(l->hi, i))))
+        return true;
+    if (l->kind == LIf && term_uses(l->value, i))
+        return true;
     for (int k = 0; k < l->n; k++)
-        if (bounds_use(l->kid[k], i)) return true;
+        if (bounds_use(l->kid[k], i))
+            return true;
     return false;
 }
 
@@ -41,25 +45,31 @@ static bool stores_apart(Ctx *c, const Loop *row, Index *outer) {
         bool known = true, moves = false;
         for (int k = 0; k < l->nat && l->kind == LStore; k++)
             moves |= stride_in(c, l->at[k], outer, &known) != 0;
-        if (l->kind == LStore && !(known && moves)) return false;
+        if (l->kind == LStore && !(known && moves))
+            return false;
     }
     return true;
 }
 
-static int turns(const Loop *l) {
-    if (l->step || l->lo || l->hi->kind != TNumber) return 0;
+static int turns_at_once(const Loop *l) {
+    if (l->step || l->lo || l->hi->kind != TNumber)
+        return 0;
     int64_t n = (int64_t)l->hi->number;
     for (int r = 4; r > 1; r /= 2)
-        if (n % r == 0) return r;
+        if (n % r == 0)
+            return r;
     return 0;
 }
 
 /* The sums of copy b go beside those of a; both have one shape. */
 static void side_by_side(Ctx *c, Loop *a, Loop *b) {
-    if (a->index) loop_replace_index(c, b, b->index, term_index(c, a->index));
+    if (a->index)
+        loop_replace_index(c, b, b->index, term_index(c, a->index));
     for (int i = 0; i < b->n; i++) {                    // what a had at first stands first
-        if (a->kid[i]->n) side_by_side(c, a->kid[i], b->kid[i]);
-        else loop_add(c, a, b->kid[i]);
+        if (a->kid[i]->n)
+            side_by_side(c, a->kid[i], b->kid[i]);
+        else
+            loop_add(c, a, b->kid[i]);
     }
 }
 
@@ -67,7 +77,8 @@ static void side_by_side(Ctx *c, Loop *a, Loop *b) {
 static void number_sums(Ctx *c, Loop *row, int turn) {
     for (int i = 0; i < row->n; i++) {
         Loop *l = row->kid[i];
-        if (l->kind == LLet) l->to->name = l->to->path = name(c, "%s%d", l->to->name, turn);
+        if (l->kind == LLet)
+            l->to->name = l->to->path = name(c, "%s%d", l->to->name, turn);
     }
 }
 
@@ -88,7 +99,8 @@ static void jam_turns(Ctx *c, Loop *outer, Loop *row, int n) {
         for (int i = 0; i < row->n; i++) {
             Loop *l = row->kid[i];
             bool start = l->kind == LLet && l->value && l->value->kind == TNumber;
-            if ((start ? 0 : l->n ? 1 : 2) == part) push(c, &sorted, l);
+            if ((start ? 0 : l->n ? 1 : 2) == part)
+                push(c, &sorted, l);
         }
     }
     for (int i = 0; i < row->n; i++)
@@ -102,15 +114,18 @@ bool jam(Ctx *c, Loop *l) {
     int n = 0;
     for (; l->kind == LFor && n < 2 * MaxRank; l = l->kid[0]) {
         chain[n++] = l;
-        if (l->n != 1) break;
+        if (l->n != 1)
+            break;
     }
-    if (n < 2 || !row_fits(c, chain[n - 1])) return false;
+    if (n < 2 || !row_fits(c, chain[n - 1]))
+        return false;
     Loop *row = chain[n - 1];
     for (int i = n - 2; i >= 0; i--) {
         Sharing s = { .c = c, .row = row->index, .outer = chain[i]->index, .shared = true };
-        int many = turns(chain[i]);
+        int many = turns_at_once(chain[i]);
         see_sums(row, &s);
-        if (!many || !s.shared || !s.moves || bounds_use(chain[i], s.outer) || !stores_apart(c, row, s.outer)) continue;
+        if (!many || !s.shared || !s.moves || bounds_use(chain[i], s.outer) || !stores_apart(c, row, s.outer))
+            continue;
         jam_turns(c, chain[i], row, many);
         return true;
     }

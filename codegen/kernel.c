@@ -16,9 +16,10 @@ typedef struct Formals {
     VEC(Role) role;
 } Formals;
 
-static bool is_output(const Graph *g, const Tensor *t) {
+static bool is_result(const Graph *g, const Tensor *t) {
     for (int i = 0; i < g->output.n; i++)
-        if (g->output.at[i].tensor == t) return true;
+        if (g->output.at[i].tensor == t)
+            return true;
     return false;
 }
 
@@ -38,13 +39,15 @@ static const char *formal_word(const Tensor *t, const Term *load) {
         const char *dot = strrchr(t->path, '.');
         return dot ? dot + 1 : t->path;
     }
-    if (load && load->as) return load->as;
+    if (load && load->as)
+        return load->as;
     return t->name ? t->name : load ? "x" : "y";
 }
 
 static int formal_of(const Formals *f, const Tensor *t) {
     for (int i = 0; i < f->tensor.n; i++)
-        if (f->tensor.at[i] == storage_of(t)) return i;
+        if (f->tensor.at[i] == storage_of(t))
+            return i;
     return -1;
 }
 
@@ -52,7 +55,7 @@ static void add_formal(Formals *f, Tensor *t, const Term *load, Role role) {
     Ctx *c = f->c;
     Tensor *whole = storage_of(t);
     Type type = whole->type;
-    bool scratch = t->kind == TScratch, dense = is_output(f->graph, t);
+    bool scratch = t->kind == TScratch, dense = is_result(f->graph, t);
     for (int i = 0; i < type.rank && !dense; i++)
         type.dim[i] = extent(c, whole, i);
     Name n = c_word(c, scratch ? t->name : formal_word(whole, load));
@@ -63,30 +66,35 @@ static void add_formal(Formals *f, Tensor *t, const Term *load, Role role) {
     push(c, &f->role, role);
 }
 
-typedef struct Use { Formals *f; Role role; const Loop *body; } Use;
+typedef struct FormalUse { Formals *f; Role role; const Loop *body; } FormalUse;
 
 static Role role_of(const Loop *body, const Tensor *t) {
-    if (t->kind == TScratch) return RoleScratch;
-    if (!is_written(body, t)) return t->kind == TInput && t->type.rank == 0 ? RoleValue : RoleIn;
+    if (t->kind == TScratch)
+        return RoleScratch;
+    if (!is_written(body, t))
+        return t->kind == TInput && t->type.rank == 0 ? RoleValue : RoleIn;
     return t->kind == TState ? RoleInOut : RoleOut;
 }
 
-static void see_load(Use *u, const Term *t) {
-    if (!t) return;
+static void see_formal(FormalUse *u, const Term *t) {
+    if (!t)
+        return;
     for (int i = 0; i < t->n; i++)
-        see_load(u, t->kid[i]);
-    if (t->kind != TLoad || t->from->kind == TLocal || formal_of(u->f, t->from) >= 0) return;
-    if (role_of(u->body, t->from) == u->role) add_formal(u->f, t->from, t, u->role);
+        see_formal(u, t->kid[i]);
+    if (t->kind != TLoad || t->from->kind == TLocal || formal_of(u->f, t->from) >= 0)
+        return;
+    if (role_of(u->body, t->from) == u->role)
+        add_formal(u->f, t->from, t, u->role);
 }
 
 /* Formals of one role, in order of the text. */
-static void see(Use *u, const Loop *l) {
-    see_load(u, l->lo);
-    see_load(u, l->hi);
+static void see(FormalUse *u, const Loop *l) {
+    see_formal(u, l->lo);
+    see_formal(u, l->hi);
     for (int i = 0; i < l->nat; i++)
-        see_load(u, l->at[i]);
-    see_load(u, l->value);
-    see_load(u, l->position);
+        see_formal(u, l->at[i]);
+    see_formal(u, l->value);
+    see_formal(u, l->position);
     if (l->to && l->to->kind != TLocal && formal_of(u->f, l->to) < 0 && role_of(u->body, l->to) == u->role)
         add_formal(u->f, l->to, NULL, u->role);
     for (int i = 0; i < l->n; i++)
@@ -99,15 +107,18 @@ typedef struct Calls { Map by; } Calls;  /* storage → what the first load of i
  * away (`where(c, x, x)`), before it is asked what the kernel reads. */
 static Term *one_name(Ctx *c, Term *t, void *with) {
     Calls *calls = with;
-    if (t->kind != TLoad || t->from->kind == TLocal) return t;
+    if (t->kind != TLoad || t->from->kind == TLocal)
+        return t;
     Name as = map_get(&calls->by, storage_of(t->from));
-    if (!as) map_put(c, &calls->by, storage_of(t->from), (void *)(as = t->as ? t->as : name(c, "%s", formal_word(storage_of(t->from), t))));
+    if (!as)
+        map_put(c, &calls->by, storage_of(t->from), (void *)(as = t->as ? t->as : name(c, "%s", formal_word(storage_of(t->from), t))));
     return as == t->as ? t : term_load(c, t->from, t->kid, t->n, NULL, as);
 }
 
 static Term *to_formal(Ctx *c, Term *t, void *with) {
     const Formals *f = with;
-    if (t->kind != TLoad || t->from->kind == TLocal) return t;
+    if (t->kind != TLoad || t->from->kind == TLocal)
+        return t;
     int i = formal_of(f, t->from);
     return i < 0 ? t : term_load(c, f->formal.at[i], t->kid, t->n, NULL, f->formal.at[i]->name);
 }
@@ -115,7 +126,8 @@ static Term *to_formal(Ctx *c, Term *t, void *with) {
 static void store_formals(const Formals *f, Loop *l) {
     if (l->to && l->to->kind != TLocal) {
         int i = formal_of(f, l->to);
-        if (i >= 0) l->to = f->formal.at[i];
+        if (i >= 0)
+            l->to = f->formal.at[i];
     }
     for (int i = 0; i < l->n; i++)
         store_formals(f, l->kid[i]);
@@ -125,7 +137,7 @@ static void make_formals(Formals *f, Loop *body) {
     static const Role order[] = { RoleIn, RoleValue, RoleInOut, RoleOut, RoleScratch };
     loop_map(f->c, body, one_name, &(Calls){0});
     for (int i = 0; i < 5; i++)
-        see(&(Use){ f, order[i], body }, body);
+        see(&(FormalUse){ f, order[i], body }, body);
     loop_map(f->c, body, to_formal, f);
     store_formals(f, body);
 }
@@ -148,8 +160,10 @@ static void see_dim(Sizes *z, Dim d) {
 }
 
 static void see_term(Sizes *z, const Term *t) {
-    if (!t) return;
-    if (t->kind == TSize) see_dim(z, t->size);
+    if (!t)
+        return;
+    if (t->kind == TSize)
+        see_dim(z, t->size);
     for (int i = 0; i < t->n; i++)
         see_term(z, t->kid[i]);
 }
@@ -172,7 +186,8 @@ static void make_sizes(Ctx *c, Kernel *k, const Graph *g) {
         for (int f = 0; f < k->formal.n; f++)           // the first dimension is no part of any position
             for (int d = 1; d < k->formal.at[f]->type.rank; d++)
                 see_dim(&z, k->formal.at[f]->type.dim[d]);
-        if (z.found) push(c, &k->size, g->size.at[i]);
+        if (z.found)
+            push(c, &k->size, g->size.at[i]);
     }
 }
 
@@ -185,7 +200,7 @@ typedef struct Key {
     Map number;                         /* index or local → its number + 1, in order of appearance */
 } Key;
 
-static long number_of(Key *key, const void *what) {
+static long key_number(Key *key, const void *what) {
     void *known = map_get(&key->number, what);
     if (!known) {
         known = (void *)(intptr_t)(key->number.n + 1);
@@ -196,11 +211,12 @@ static long number_of(Key *key, const void *what) {
 
 static void key_tensor(Key *key, const Tensor *t) {
     for (int i = 0; i < key->k->formal.n; i++) {
-        if (key->k->formal.at[i] != t) continue;
+        if (key->k->formal.at[i] != t)
+            continue;
         text_add(key->c, &key->text, "f%d", i);
         return;
     }
-    text_add(key->c, &key->text, "l%ld", number_of(key, t));
+    text_add(key->c, &key->text, "l%ld", key_number(key, t));
 }
 
 static void key_term(Key *key, const Term *t);
@@ -221,7 +237,7 @@ static void key_term(Key *key, const Term *t) {
     text_add(c, &key->text, " %s:", elem_name(t->elem));
     switch (t->kind) {
     case TNumber: text_add(c, &key->text, "%.17g", t->number); return;
-    case TIndex:  text_add(c, &key->text, "i%ld", number_of(key, t->index)); return;
+    case TIndex:  text_add(c, &key->text, "i%ld", key_number(key, t->index)); return;
     case TSize:   text_add(c, &key->text, "{%s}", dim_text(c, t->size)); return;
     case TLoad:   key_tensor(key, t->from); break;
     case TApply:  text_add(c, &key->text, "%d.%s", (int)t->fn->id, t->fn->word ? t->fn->word : ""); break;
@@ -232,13 +248,15 @@ static void key_term(Key *key, const Term *t) {
 static void key_loop(Key *key, const Loop *l) {
     Ctx *c = key->c;
     text_add(c, &key->text, "\n%d.%d.%d", (int)l->kind, (int)l->reduce, l->step);
-    if (l->index) text_add(c, &key->text, " i%ld {%s}", number_of(key, l->index), dim_text(c, l->index->size));
+    if (l->index)
+        text_add(c, &key->text, " i%ld {%s}", key_number(key, l->index), dim_text(c, l->index->size));
     if (l->to) {
         text_add(c, &key->text, " ");
         key_tensor(key, l->to);
         text_add(c, &key->text, ":%s", elem_name(l->to->type.elem));
     }
-    if (l->best) text_add(c, &key->text, " best l%ld", number_of(key, l->best));
+    if (l->best)
+        text_add(c, &key->text, " best l%ld", key_number(key, l->best));
     key_term(key, l->lo);
     key_term(key, l->hi);
     key_term(key, l->value);
@@ -263,7 +281,7 @@ static char *make_key(Ctx *c, const Kernel *k) {
 
 /* ---- cost at the bound */
 
-static int64_t times(int64_t a, int64_t b) {
+static int64_t count_times(int64_t a, int64_t b) {
     return a && b > INT64_MAX / a ? INT64_MAX : a * b;
 }
 
@@ -279,7 +297,8 @@ static int64_t most(Ctx *c, Dim d) {
 
 /* Operations on data: positions are free, and so are choices and conversions. */
 static int64_t operations(const Term *t) {
-    if (t->kind != TApply) return 0;
+    if (t->kind != TApply)
+        return 0;
     bool counts = t->fn->id != FnCast && t->fn->id != FnWhere && t->fn->id != FnStopGradient;
     int64_t n = counts ? 1 : 0;
     for (int i = 0; i < t->n; i++)
@@ -289,18 +308,19 @@ static int64_t operations(const Term *t) {
 
 static int64_t flops_of(Ctx *c, const Loop *l) {
     int64_t n = 0;
-    if (l->value && l->kind != LIf) n = operations(l->value) + (l->kind == LAccum);
+    if (l->value && l->kind != LIf)
+        n = operations(l->value) + (l->kind == LAccum);
     for (int i = 0; i < l->n; i++)
         n = plus(n, flops_of(c, l->kid[i]));
-    return l->kind == LFor ? times(n, most(c, l->index->size)) : n;
+    return l->kind == LFor ? count_times(n, most(c, l->index->size)) : n;
 }
 
-static int64_t bytes_of(Ctx *c, const Kernel *k) {
+static int64_t kernel_bytes(Ctx *c, const Kernel *k) {
     int64_t sum = 0;
     for (int i = 0; i < k->formal.n; i++) {
         int64_t n = elem_bytes(c, k->formal.at[i]->type.elem);
         for (int d = 0; d < k->formal.at[i]->type.rank; d++)
-            n = times(n, most(c, k->formal.at[i]->type.dim[d]));
+            n = count_times(n, most(c, k->formal.at[i]->type.dim[d]));
         sum = plus(sum, k->role.at[i] == RoleScratch ? 0 : n);
     }
     return sum;
@@ -308,13 +328,29 @@ static int64_t bytes_of(Ctx *c, const Kernel *k) {
 
 /* ---- the kernel */
 
+/* An operator's row without the columns of spaces that align it with its neighbours in the table. */
+static const char *without_columns(Ctx *c, const char *row) {
+    Text t = {0};
+    bool begun = false;                 /* something stands before on this line */
+    for (const char *s = row; *s; s++) {
+        begun = *s != '\n' && (begun || *s != ' ');
+        if (!(begun && *s == ' ' && s[1] == ' '))
+            text_add(c, &t, "%c", *s);
+    }
+    return t.n ? t.s : row;
+}
+
 static void make_heading(Ctx *c, Kernel *k, const Bunch *b) {
     for (int i = 0; i < b->node.n; i++) {
         const Call *call = b->node.at[i]->call;
-        bool known = !call || !call->line;
+        if (!call || !call->line)
+            continue;
+        const char *row = without_columns(c, call->line);
+        bool known = false;
         for (int h = 0; h < k->heading.n && !known; h++)
-            known = strcmp(k->heading.at[h], call->line) == 0;
-        if (!known) push(c, &k->heading, call->line);
+            known = strcmp(k->heading.at[h], row) == 0;
+        if (!known)
+            push(c, &k->heading, row);
     }
 }
 
@@ -341,7 +377,7 @@ Kernel *kernel_make(Ctx *c, const Origin *o, Tensor ***arg) {
     make_heading(c, k, o->bunch);
     kernel_outer(c, k);
     k->flops = flops_of(c, k->body);
-    k->bytes = bytes_of(c, k);
+    k->bytes = kernel_bytes(c, k);
     k->key = make_key(c, k);
     kernel_word(c, k, o->bunch);
     return k;

@@ -25,34 +25,43 @@ typedef struct Reach {                  /* how its loads move with an index */
     int still, contiguous, strided, other;
 } Reach;
 
-static void see_load(void *with, Tensor *t, Term *const *at, int nat, bool write) {
+static void see_reach(void *with, Tensor *t, Term *const *at, int nat, bool write) {
     Reach *r = with;
     (void)t;
-    if (write || nat == 0) return;
+    if (write || nat == 0)
+        return;
     bool known = true;
     int64_t outer = 0, last = stride_in(r->c, at[nat - 1], r->index, &known);
     for (int i = 0; i < nat - 1; i++)
         outer |= stride_in(r->c, at[i], r->index, &known);
-    if (!known) r->other++;
-    else if (last == 0 && outer == 0) r->still++;
-    else if (last == 1 && outer == 0) r->contiguous++;
-    else r->strided++;
+    if (!known)
+        r->other++;
+    else if (last == 0 && outer == 0)
+        r->still++;
+    else if (last == 1 && outer == 0)
+        r->contiguous++;
+    else
+        r->strided++;
 }
 
 static Reach reach_of(Ctx *c, const Term *t, Index *i) {
     Reach r = { .c = c, .index = i };
-    term_accesses(t, see_load, &r);
+    term_accesses(t, see_reach, &r);
     return r;
 }
 
 /* Arithmetic that vector instructions do. */
 static bool is_plain(const Term *t) {
-    if (t->kind == TLoad) return true;
-    if (t->kind != TApply) return t->kind == TNumber;
+    if (t->kind == TLoad)
+        return true;
+    if (t->kind != TApply)
+        return t->kind == TNumber;
     FnId f = t->fn->id;
-    if (f != FnAdd && f != FnSub && f != FnMul && f != FnDiv && f != FnNeg) return false;
+    if (f != FnAdd && f != FnSub && f != FnMul && f != FnDiv && f != FnNeg)
+        return false;
     for (int i = 0; i < t->n; i++)
-        if (!is_plain(t->kid[i])) return false;
+        if (!is_plain(t->kid[i]))
+            return false;
     return true;
 }
 
@@ -61,8 +70,9 @@ static bool is_sum(Ctx *c, const Loop *l) {
     return (e == F32 || e == F64) && l->reduce == RSum && l->to->kind == TLocal && l->nat == 0 && is_plain(l->value);
 }
 
-static bool number_of(const Term *t, int64_t *n) {
-    if (t->kind != TNumber) return false;
+static bool literal_of(const Term *t, int64_t *n) {
+    if (t->kind != TNumber)
+        return false;
     *n = (int64_t)t->number;
     return true;
 }
@@ -71,7 +81,7 @@ static Term *whole(Ctx *c, int64_t n) {
     return term_number(c, I32, (double)n);
 }
 
-static Term *add(Ctx *c, Term *a, Term *b) {
+static Term *moved_by(Ctx *c, Term *a, Term *b) {
     return tidy(c, term_apply2(c, FnAdd, I32, a, b));
 }
 
@@ -101,7 +111,8 @@ static Loop *lane_loop(Ctx *c, int n) {
 
 /* ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7])) */
 static Term *lane_sum(Ctx *c, Tensor *s, int from, int step, int n) {
-    if (step >= n) return lane(c, s, whole(c, from));
+    if (step >= n)
+        return lane(c, s, whole(c, from));
     Term *a = lane_sum(c, s, from, step * 2, n), *b = lane_sum(c, s, from + step, step * 2, n);
     return term_apply2(c, FnAdd, s->type.elem, a, b);
 }
@@ -110,13 +121,17 @@ static Term *lane_sum(Ctx *c, Tensor *s, int from, int step, int n) {
 
 static bool fits_dot(Ctx *c, const Loop *l, int *lanes) {
     int64_t lo, most;
-    if (l->kind != LFor || l->step || l->lo || l->n == 0) return false;
+    if (l->kind != LFor || l->step || l->lo || l->n == 0)
+        return false;
     dim_bounds(c, l->index->size, &lo, &most);
-    if (most < 4) return false;
+    if (most < 4)
+        return false;
     for (int i = 0; i < l->n; i++) {
-        if (!is_sum(c, l->kid[i])) return false;
+        if (!is_sum(c, l->kid[i]))
+            return false;
         Reach r = reach_of(c, l->kid[i]->value, l->index);
-        if (r.other || r.strided || !r.contiguous) return false;
+        if (r.other || r.strided || !r.contiguous)
+            return false;
     }
     *lanes = most < 16 ? 4 : 8;
     return true;
@@ -126,18 +141,20 @@ static bool fits_dot(Ctx *c, const Loop *l, int *lanes) {
 static void cut(Ctx *c, const Loop *l, int lanes, Term **end, Term **rest) {
     int64_t n;
     *rest = NULL;
-    if (number_of(l->hi, &n)) {
+    if (literal_of(l->hi, &n)) {
         *end = whole(c, n / lanes * lanes);
-        if (n % lanes) *rest = *end;
+        if (n % lanes)
+            *rest = *end;
     } else {
-        *end = add(c, l->hi, whole(c, 1 - lanes));
+        *end = moved_by(c, l->hi, whole(c, 1 - lanes));
         *rest = term_apply2(c, FnMul, I32, term_apply2(c, FnFloorDiv, I32, l->hi, whole(c, lanes)), whole(c, lanes));
     }
 }
 
 static int start_of(const Loop *seq, int at, const Tensor *sum) {
     for (int i = 0; i < at; i++)
-        if (seq->kid[i]->kind == LLet && seq->kid[i]->to == sum) return i;
+        if (seq->kid[i]->kind == LLet && seq->kid[i]->to == sum)
+            return i;
     return -1;
 }
 
@@ -149,18 +166,19 @@ static void fill_lanes(Ctx *c, Loop *in, const Loop *l, Tensor *s, int lanes) {
     if (done > lanes) {
         tiles = loop_for(c, index_new(c, l->index->name, l->index->size), NULL, whole(c, done));
         tiles->step = lanes;
-        position = add(c, term_index(c, tiles->index), position);
+        position = moved_by(c, term_index(c, tiles->index), position);
         loop_add(c, in, tiles);
     }
     loop_add(c, tiles, whole_lanes);
     loop_add(c, whole_lanes, loop_copy(c, l->kid[0]));
     loop_replace_local(c, whole_lanes, l->kid[0]->to, lane(c, s, term_index(c, whole_lanes->index)));
     loop_replace_index(c, whole_lanes, l->index, position);
-    if (done == n) return;
+    if (done == n)
+        return;
     few = lane_loop(c, (int)(n - done));
     loop_add(c, few, loop_copy(c, l->kid[0]));
     loop_replace_local(c, few, l->kid[0]->to, lane(c, s, term_index(c, few->index)));
-    loop_replace_index(c, few, l->index, add(c, whole(c, done), term_index(c, few->index)));
+    loop_replace_index(c, few, l->index, moved_by(c, whole(c, done), term_index(c, few->index)));
     loop_add(c, in, few);
 }
 
@@ -172,12 +190,16 @@ static bool nested_dot(Ctx *c, Loop *seq, int at) {
         l = l->kid[0];
     }
     int lanes;
-    if (!up || l->n != 1 || !fits_dot(c, l, &lanes) || l->hi->kind != TNumber) return false;
+    if (!up || l->n != 1 || !fits_dot(c, l, &lanes) || l->hi->kind != TNumber)
+        return false;
     int64_t n = (int64_t)l->hi->number;
-    if (n < 4) return false;
-    if (n % 8 == 0) lanes = 8;
+    if (n < 4)
+        return false;
+    if (n % 8 == 0)
+        lanes = 8;
     int start = start_of(seq, at, l->kid[0]->to);
-    if (start < 0 || seq->kid[start]->value->kind != TNumber || seq->kid[start]->value->number != 0) return false;
+    if (start < 0 || seq->kid[start]->value->kind != TNumber || seq->kid[start]->value->number != 0)
+        return false;
     Tensor *sum = l->kid[0]->to, *s = parts_new(c, sum, lanes);
     loop_remove(up, 0);
     fill_lanes(c, up, l, s, lanes);
@@ -191,14 +213,17 @@ bool lanes_dot(Ctx *c, Loop *seq, int at) {
     Loop *l = seq->kid[at];
     int lanes;
     Term *end, *from;
-    if (nested_dot(c, seq, at)) return true;
-    if (!fits_dot(c, l, &lanes)) return false;
+    if (nested_dot(c, seq, at))
+        return true;
+    if (!fits_dot(c, l, &lanes))
+        return false;
     cut(c, l, lanes, &end, &from);
     Index *tile = index_new(c, l->index->name, l->index->size);
     bool once = end->kind == TNumber && end->number == lanes;     // a single tile needs no loop over tiles
     Loop *main = once ? loop_new(c, LSeq) : loop_for(c, tile, NULL, end), *inner = lane_loop(c, lanes);
     Term *position = term_index(c, inner->index);
-    if (!once) position = add(c, term_index(c, tile), position);
+    if (!once)
+        position = moved_by(c, term_index(c, tile), position);
     main->step = once ? 0 : lanes;
     loop_add(c, main, inner);
     loop_remove(seq, at);
@@ -224,7 +249,8 @@ bool lanes_dot(Ctx *c, Loop *seq, int at) {
             loop_insert(c, seq, next++, loop_accum(c, sum, NULL, 0, RSum, total));
         }
     }
-    if (!from) return true;
+    if (!from)
+        return true;
     l->lo = from;
     loop_insert(c, seq, next, l);
     return true;
@@ -232,7 +258,7 @@ bool lanes_dot(Ctx *c, Loop *seq, int at) {
 
 /* ---- a row of results */
 
-typedef struct Row {
+typedef struct Strip {
     Ctx *c;
     Loop *loop;                         /* over the axis of the result */
     Index *index;
@@ -240,15 +266,16 @@ typedef struct Row {
     int depth, lanes;
     bool moves, together;               /* something is read along the index; in one piece */
     bool again;                         /* something stored is read as well */
-} Row;
+} Strip;
 
 static bool holds_loop(const Loop *l) {
     for (int i = 0; i < l->n; i++)
-        if (l->kid[i]->kind == LFor || holds_loop(l->kid[i])) return true;
+        if (l->kid[i]->kind == LFor || holds_loop(l->kid[i]))
+            return true;
     return l->kind == LFor;
 }
 
-static bool uses(const Term *t, const Index *i) {
+static bool moves_in(const Term *t, const Index *i) {
     return t && term_uses(t, i);
 }
 
@@ -257,47 +284,59 @@ static int64_t floor_div(int64_t a, int64_t b) {
 }
 
 /* Columns at which `t` <= 0 (as the start of a loop), or >= size (as its end). */
-static bool clear_piece(Row *r, Term *t, bool start, int64_t size) {
+static bool clear_piece(Strip *r, Term *t, bool start, int64_t size) {
     Linear l;
     int64_t k = 0, base;
     linear(r->c, t, &l);
     linear_take(&l, term_index(r->c, r->index), &k);
-    if (l.n || !dim_number(l.base, &base) || k == 0) return false;
+    if (l.n || !dim_number(l.base, &base) || k == 0)
+        return false;
     int64_t a = start ? -base : base - size;            // a + coefficient * column >= 0
-    if (start) k = -k;
+    if (start)
+        k = -k;
     int64_t column = k > 0 ? -floor_div(a, k) : floor_div(a, -k);
-    if (k > 0 && column > r->from) r->from = column;
-    if (k < 0 && column + 1 < r->to) r->to = column + 1;
+    if (k > 0 && column > r->from)
+        r->from = column;
+    if (k < 0 && column + 1 < r->to)
+        r->to = column + 1;
     return true;
 }
 
-static bool clear_bound(Row *r, Term *t, bool start, int64_t size) {
-    if (!uses(t, r->index)) return true;
+static bool clear_bound(Strip *r, Term *t, bool start, int64_t size) {
+    if (!moves_in(t, r->index))
+        return true;
     if (t->kind == TApply && t->fn->id == (start ? FnMax : FnMin))
         return clear_bound(r, t->kid[0], start, size) && clear_bound(r, t->kid[1], start, size);
     return clear_piece(r, t, start, size);
 }
 
 /* The reduction under a row: loops and sums, nothing else. */
-static bool fits_under(Row *r, const Loop *l, int depth) {
+static bool fits_under(Strip *r, const Loop *l, int depth) {
     Ctx *c = r->c;
     if (l->kind == LAccum) {
-        if (!is_sum(c, l)) return false;
+        if (!is_sum(c, l))
+            return false;
         Reach reach = reach_of(c, l->value, r->index);
         r->moves = r->moves || reach.contiguous || reach.strided;
         r->together = r->together || reach.contiguous;
-        if (depth > r->depth) r->depth = depth;
+        if (depth > r->depth)
+            r->depth = depth;
         return !reach.other;
     }
-    if (l->kind == LIf && uses(l->value, r->index)) return false;
-    if (l->kind != LIf && l->kind != LFor) return false;
+    if (l->kind == LIf && moves_in(l->value, r->index))
+        return false;
+    if (l->kind != LIf && l->kind != LFor)
+        return false;
     int64_t size;
-    if (l->kind == LFor && (uses(l->lo, r->index) || uses(l->hi, r->index))) {
-        if (!dim_number(l->index->size, &size)) return false;
-        if (!clear_bound(r, l->lo, true, size) || !clear_bound(r, l->hi, false, size)) return false;
+    if (l->kind == LFor && (moves_in(l->lo, r->index) || moves_in(l->hi, r->index))) {
+        if (!dim_number(l->index->size, &size))
+            return false;
+        if (!clear_bound(r, l->lo, true, size) || !clear_bound(r, l->hi, false, size))
+            return false;
     }
     for (int i = 0; i < l->n; i++)
-        if (!fits_under(r, l->kid[i], depth + (l->kind == LFor))) return false;
+        if (!fits_under(r, l->kid[i], depth + (l->kind == LFor)))
+            return false;
     return l->n > 0;
 }
 
@@ -305,9 +344,11 @@ static bool is_start(const Loop *l) {
     return l->kind == LLet && l->to->type.rank == 0 && l->value && l->value->kind == TNumber;
 }
 
-static bool fits_store(Row *r, const Loop *l) {
-    if (l->kind == LLet) return true;
-    if (l->kind != LStore || l->nat == 0) return false;
+static bool fits_store(Strip *r, const Loop *l) {
+    if (l->kind == LLet)
+        return true;
+    if (l->kind != LStore || l->nat == 0)
+        return false;
     bool known = true;
     int64_t outer = 0, last = stride_in(r->c, l->at[l->nat - 1], r->index, &known);
     for (int i = 0; i < l->nat - 1; i++)
@@ -326,22 +367,26 @@ static void see_again(void *with, Tensor *t, Term *const *at, int nat, bool writ
 
 static bool dot_inside(Ctx *c, const Loop *l) {
     int lanes;
-    if (fits_dot(c, l, &lanes)) return true;
+    if (fits_dot(c, l, &lanes))
+        return true;
     for (int i = 0; i < l->n; i++)
-        if (dot_inside(c, l->kid[i])) return true;
+        if (dot_inside(c, l->kid[i]))
+            return true;
     return false;
 }
 
-static bool fits_row(Row *r) {
+static bool fits_row(Strip *r) {
     Loop *l = r->loop;
     int64_t n;
-    if (l->kind != LFor || l->step || l->lo || !number_of(l->hi, &n)) return false;
+    if (l->kind != LFor || l->step || l->lo || !literal_of(l->hi, &n))
+        return false;
     int starts = 0, sums = 0, stores = 0;
     r->from = 0;
     r->to = n;
     for (int i = 0; i < l->n; i++) {
         if (holds_loop(l->kid[i])) {
-            if (stores || !fits_under(r, l->kid[i], 0)) return false;
+            if (stores || !fits_under(r, l->kid[i], 0))
+                return false;
             sums++;
         } else if (is_start(l->kid[i]) && !stores) {
             starts++;
@@ -351,7 +396,8 @@ static bool fits_row(Row *r) {
             return false;
         }
     }
-    if (!sums || !stores || !r->moves || (!r->together && dot_inside(r->c, l))) return false;
+    if (!sums || !stores || !r->moves || (!r->together && dot_inside(r->c, l)))
+        return false;
     Stored s = { l, false };
     loop_accesses(l, see_again, &s);
     r->again = s.again;
@@ -362,7 +408,7 @@ static bool fits_row(Row *r) {
 
 /* For jam.c: would the loop become rows? Nothing it stores may be read. */
 bool row_fits(Ctx *c, Loop *l) {
-    Row r = { .c = c, .loop = l, .index = l->index };
+    Strip r = { .c = c, .loop = l, .index = l->index };
     return l->index && fits_row(&r) && !r.again;
 }
 
@@ -370,14 +416,16 @@ bool row_fits(Ctx *c, Loop *l) {
 static void name_edge(Ctx *c, Loop *block, const char *side) {
     for (int i = 0; i < block->n; i++) {
         Tensor *t = block->kid[i]->to;
-        if (is_start(block->kid[i]) && !strncmp(t->name, "sum", 3)) t->name = t->path = name(c, "%s%s", side, t->name + 3);
+        if (is_start(block->kid[i]) && !strncmp(t->name, "sum", 3))
+            t->name = t->path = name(c, "%s%s", side, t->name + 3);
     }
 }
 
 /* One column, or a few, as they were. */
-static void add_columns(Row *r, Loop *seq, int at, int64_t from, int64_t to) {
+static void add_columns(Strip *r, Loop *seq, int at, int64_t from, int64_t to) {
     Ctx *c = r->c;
-    if (from >= to) return;
+    if (from >= to)
+        return;
     Loop *l = loop_copy(c, r->loop);
     loop_refresh(c, l);
     if (to == from + 1) {
@@ -395,8 +443,10 @@ static void add_columns(Row *r, Loop *seq, int at, int64_t from, int64_t to) {
 }
 
 static Term *without(Ctx *c, Term *t, const Index *i, FnId both) {
-    if (!uses(t, i)) return t;
-    if (t->kind != TApply || t->fn->id != both) return NULL;
+    if (!moves_in(t, i))
+        return t;
+    if (t->kind != TApply || t->fn->id != both)
+        return NULL;
     Term *a = without(c, t->kid[0], i, both), *b = without(c, t->kid[1], i, both);
     return a && b ? term_apply2(c, both, I32, a, b) : a ? a : b;
 }
@@ -406,8 +456,10 @@ static void drop_bounds(Ctx *c, Loop *l, const Index *i) {
     if (l->kind == LFor) {
         l->lo = without(c, l->lo, i, FnMax);
         l->hi = without(c, l->hi, i, FnMin);
-        if (!l->hi && dim_number(l->index->size, &n)) l->hi = whole(c, n);
-        if (l->lo && number_of(l->lo, &n) && n == 0) l->lo = NULL;
+        if (!l->hi && dim_number(l->index->size, &n))
+            l->hi = whole(c, n);
+        if (l->lo && literal_of(l->lo, &n) && n == 0)
+            l->lo = NULL;
     }
     for (int k = 0; k < l->n; k++)
         drop_bounds(c, l->kid[k], i);
@@ -420,7 +472,7 @@ static void widen_sums(Ctx *c, Loop *l, Index *i, Term *column, int lanes) {
         while (l->n)
             loop_add(c, inner, loop_remove(l, 0));
         loop_add(c, l, inner);
-        loop_replace_index(c, inner, i, add(c, column, term_index(c, inner->index)));
+        loop_replace_index(c, inner, i, moved_by(c, column, term_index(c, inner->index)));
         return;
     }
     for (int k = 0; k < l->n; k++)
@@ -438,7 +490,7 @@ static void to_lanes(Ctx *c, Loop *l, const Tensor *sum, Tensor *s) {
 }
 
 /* The body of a tile that begins at `column`, added to `in`. */
-static void add_tile(Row *r, Loop *in, Term *column) {
+static void add_tile(Strip *r, Loop *in, Term *column) {
     Ctx *c = r->c;
     Loop *l = loop_copy(c, r->loop), *stores = lane_loop(c, r->lanes), *all = loop_new(c, LSeq);
     loop_refresh(c, l);
@@ -446,11 +498,13 @@ static void add_tile(Row *r, Loop *in, Term *column) {
     VEC(Loop *) start = {0};
     for (int i = 0; i < l->n; i++) {
         Loop *kid = l->kid[i];
-        if (holds_loop(kid)) widen_sums(c, kid, l->index, column, r->lanes);
-        if (is_start(kid)) push(c, &start, kid);
+        if (holds_loop(kid))
+            widen_sums(c, kid, l->index, column, r->lanes);
+        if (is_start(kid))
+            push(c, &start, kid);
         loop_add(c, holds_loop(kid) || is_start(kid) ? all : stores, kid);
     }
-    loop_replace_index(c, stores, l->index, add(c, column, term_index(c, stores->index)));
+    loop_replace_index(c, stores, l->index, moved_by(c, column, term_index(c, stores->index)));
     loop_add(c, all, stores);
     for (int i = 0; i < start.n; i++) {
         Tensor *s = lanes_new(c, start.at[i]->to, r->lanes);
@@ -463,7 +517,7 @@ static void add_tile(Row *r, Loop *in, Term *column) {
         loop_add(c, in, all->kid[i]);
 }
 
-static void add_tiles(Row *r, Loop *seq, int at) {
+static void add_tiles(Strip *r, Loop *seq, int at) {
     Ctx *c = r->c;
     int64_t room = r->to - r->from;
     if (room == r->lanes) {
@@ -488,10 +542,11 @@ static void add_tiles(Row *r, Loop *seq, int at) {
 
 /* needs: kid `at` of seq. gives: true if it was a row of sums and is now computed several at a time. */
 bool lanes_row(Ctx *c, Loop *seq, int at) {
-    Row r = { .c = c, .loop = seq->kid[at], .index = seq->kid[at]->index };
-    if (!r.index || !fits_row(&r)) return false;
+    Strip r = { .c = c, .loop = seq->kid[at], .index = seq->kid[at]->index };
+    if (!r.index || !fits_row(&r))
+        return false;
     int64_t n = 0;
-    number_of(r.loop->hi, &n);
+    literal_of(r.loop->hi, &n);
     loop_remove(seq, at);
     add_columns(&r, seq, at, r.to, n);
     add_tiles(&r, seq, at);

@@ -12,9 +12,11 @@ static bool small_int(Elem e) {
 
 /* Does a load stand in it? Locals that hold a position do not count: they are within int. */
 bool reads_data(const Term *t) {
-    if (t->kind == TLoad && !(t->from->kind == TLocal && t->elem == AnyInt)) return true;
+    if (t->kind == TLoad && !(t->from->kind == TLocal && t->elem == AnyInt))
+        return true;
     for (int i = 0; i < t->n; i++)
-        if (reads_data(t->kid[i])) return true;
+        if (reads_data(t->kid[i]))
+            return true;
     return false;
 }
 
@@ -25,7 +27,8 @@ static bool is_index_sum(const Term *t) {
 
 static bool add_atom(Linear *l, Term *t, int64_t times) {
     for (int i = 0; i < l->n; i++) {
-        if (l->atom[i] != t) continue;
+        if (l->atom[i] != t)
+            continue;
         l->coef[i] += times;
         if (l->coef[i] == 0) {
             for (int k = i + 1; k < l->n; k++) {
@@ -36,20 +39,23 @@ static bool add_atom(Linear *l, Term *t, int64_t times) {
         }
         return true;
     }
-    if (l->n == LinearMax) return false;
+    if (l->n == LinearMax)
+        return false;
     l->atom[l->n] = t;
     l->coef[l->n++] = times;
     return true;
 }
 
-static bool fits(int64_t a, int64_t b) {
+static bool fits_int(int64_t a, int64_t b) {
     return llabs(a) < INT64_C(1) << 31 && llabs(b) < INT64_C(1) << 31;
 }
 
 static bool add_term(Ctx *c, Linear *l, Term *t, int64_t times) {
-    if (times == 0) return true;
+    if (times == 0)
+        return true;
     if (t->kind == TNumber && small_int(t->elem)) {
-        if (!fits(times, (int64_t)t->number)) return false;
+        if (!fits_int(times, (int64_t)t->number))
+            return false;
         l->base = dim_add(c, l->base, dim(c, times * (int64_t)t->number));
         return true;
     }
@@ -57,7 +63,8 @@ static bool add_term(Ctx *c, Linear *l, Term *t, int64_t times) {
         l->base = dim_add(c, l->base, dim_mul(c, t->size, dim(c, times)));
         return true;
     }
-    if (!is_index_sum(t)) return add_atom(l, t, times);
+    if (!is_index_sum(t))
+        return add_atom(l, t, times);
     Term **kid = t->kid;
     switch (t->fn->id) {
     case FnAdd: return add_term(c, l, kid[0], times) && add_term(c, l, kid[1], times);
@@ -65,7 +72,7 @@ static bool add_term(Ctx *c, Linear *l, Term *t, int64_t times) {
     case FnNeg: return add_term(c, l, kid[0], -times);
     case FnMul:
         for (int i = 0; i < 2; i++)
-            if (kid[i]->kind == TNumber && fits(times, (int64_t)kid[i]->number))
+            if (kid[i]->kind == TNumber && fits_int(times, (int64_t)kid[i]->number))
                 return add_term(c, l, kid[1 - i], times * (int64_t)kid[i]->number);
         return add_atom(l, t, times);
     default: return add_atom(l, t, times);
@@ -74,14 +81,16 @@ static bool add_term(Ctx *c, Linear *l, Term *t, int64_t times) {
 
 void linear(Ctx *c, Term *t, Linear *out) {
     *out = (Linear){ .base = dim(c, 0) };
-    if (add_term(c, out, t, 1)) return;
+    if (add_term(c, out, t, 1))
+        return;
     *out = (Linear){ .base = dim(c, 0), .n = 1, .atom = { t }, .coef = { 1 } };
 }
 
 void linear_add(Ctx *c, Linear *to, const Linear *l, int64_t times) {
     to->base = dim_add(c, to->base, dim_mul(c, l->base, dim(c, times)));
     for (int i = 0; i < l->n; i++) {
-        if (add_atom(to, l->atom[i], l->coef[i] * times)) continue;
+        if (add_atom(to, l->atom[i], l->coef[i] * times))
+            continue;
         Term *rest = linear_term(c, to);            // too long: what there is becomes one atom
         *to = (Linear){ .base = dim(c, 0), .n = 2, .atom = { rest, l->atom[i] }, .coef = { 1, l->coef[i] * times } };
     }
@@ -89,7 +98,8 @@ void linear_add(Ctx *c, Linear *to, const Linear *l, int64_t times) {
 
 bool linear_take(Linear *l, Term *atom, int64_t *coef) {
     for (int i = 0; i < l->n; i++) {
-        if (l->atom[i] != atom) continue;
+        if (l->atom[i] != atom)
+            continue;
         *coef = l->coef[i];
         return add_atom(l, atom, -l->coef[i]);
     }
@@ -111,7 +121,8 @@ static Term *sum_terms(Ctx *c, Term *a, Term *b) {
 
 static Term *add_atoms(Ctx *c, Term *sum, const Linear *l, bool data, bool taken) {
     for (int i = 0; i < l->n; i++) {
-        if (reads_data(l->atom[i]) != data || (l->coef[i] < 0) != taken) continue;
+        if (reads_data(l->atom[i]) != data || (l->coef[i] < 0) != taken)
+            continue;
         sum = taken ? term_apply2(c, FnSub, I32, sum, multiple(c, l->atom[i], -l->coef[i]))
                     : sum_terms(c, sum, multiple(c, l->atom[i], l->coef[i]));
     }
@@ -126,22 +137,26 @@ Term *linear_term(Ctx *c, const Linear *l) {
     bool number = dim_number(l->base, &base), plain = sum;
     for (int i = 0; i < l->n; i++)
         plain |= l->coef[i] < 0 && !reads_data(l->atom[i]);
-    if (!plain && number && base <= 0) sum = add_atoms(c, NULL, l, true, false);
+    if (!plain && number && base <= 0)
+        sum = add_atoms(c, NULL, l, true, false);
     bool done = sum && !plain;
     if (number && base < 0 && sum)
         sum = term_apply2(c, FnSub, I32, sum, term_number(c, I32, (double)-base));
     else if (!number || base != 0 || !sum)
         sum = sum_terms(c, sum, size_term(c, l->base));
     sum = add_atoms(c, sum, l, false, true);
-    if (!done) sum = add_atoms(c, sum, l, true, false);
+    if (!done)
+        sum = add_atoms(c, sum, l, true, false);
     return add_atoms(c, sum, l, true, true);
 }
 
 Term *tidy(Ctx *c, Term *t) {
-    if (!is_index_sum(t)) return t;
+    if (!is_index_sum(t))
+        return t;
     Linear l;
     linear(c, t, &l);
-    if (l.n == 1 && l.coef[0] == 1 && dim_is(l.base, 0)) return l.atom[0];
+    if (l.n == 1 && l.coef[0] == 1 && dim_is(l.base, 0))
+        return l.atom[0];
     return linear_term(c, &l);
 }
 
@@ -151,7 +166,8 @@ int64_t stride_in(Ctx *c, Term *t, Index *i, bool *known) {
     linear(c, t, &l);
     linear_take(&l, term_index(c, i), &coef);
     for (int k = 0; k < l.n; k++)
-        if (term_uses(l.atom[k], i)) *known = false;
+        if (term_uses(l.atom[k], i))
+            *known = false;
     return coef;
 }
 
@@ -186,8 +202,10 @@ static bool wraps(Ctx *c, const Linear *l) {
     int64_t lo, hi, unused;
     for (int i = 0; i < l->n; i++)
         data |= reads_data(l->atom[i]);
-    if (!data || (l->n == 1 && l->coef[0] == 1 && dim_is(l->base, 0))) return false;
-    if (!extreme(c, l, false, &least) || !extreme(c, l, true, &most)) return true;
+    if (!data || (l->n == 1 && l->coef[0] == 1 && dim_is(l->base, 0)))
+        return false;
+    if (!extreme(c, l, false, &least) || !extreme(c, l, true, &most))
+        return true;
     dim_bounds(c, least, &lo, &unused);
     dim_bounds(c, most, &unused, &hi);
     return lo < INT32_MIN || hi > INT32_MAX;
@@ -199,7 +217,8 @@ bool always_below(Ctx *c, Term *t, Dim size) {
     linear(c, t, &l);
     bool sure = !wraps(c, &l);
     l.base = dim_sub(c, l.base, size);
-    if (sure && proved_negative(c, &l)) return true;
+    if (sure && proved_negative(c, &l))
+        return true;
     return dim_number(size, &n) && term_range(c, t, &lo, &hi) && hi < n;
 }
 

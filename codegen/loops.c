@@ -12,7 +12,8 @@ Loop *loop_new(Ctx *c, LoopKind k) {
 }
 
 void loop_insert(Ctx *c, Loop *in, int at, Loop *kid) {
-    if (in->n == in->cap) vec_grow(c, &in->kid, &in->cap, sizeof *in->kid);
+    if (in->n == in->cap)
+        vec_grow(c, &in->kid, &in->cap, sizeof *in->kid);
     memmove(in->kid + at + 1, in->kid + at, sizeof *in->kid * (size_t)(in->n - at));
     in->kid[at] = kid;
     in->n++;
@@ -91,14 +92,16 @@ Term *load_local(Ctx *c, Tensor *t) {
 
 bool is_size(const Term *t, Dim size) {
     int64_t n;
-    if (t->kind == TSize) return t->size == size;
+    if (t->kind == TSize)
+        return t->size == size;
     return t->kind == TNumber && dim_number(size, &n) && t->number == (double)n;
 }
 
 /* ---- walks */
 
 static void map_one(Ctx *c, Term **t, Leaf *leaf, void *with) {
-    if (*t) *t = term_map(c, *t, leaf, with);
+    if (*t)
+        *t = term_map(c, *t, leaf, with);
 }
 
 void loop_map(Ctx *c, Loop *l, Leaf *leaf, void *with) {
@@ -116,8 +119,10 @@ typedef struct Renaming { Index *i; Term *by; } Renaming;
 
 static Term *replace_index(Ctx *c, Term *t, void *with) {
     const Renaming *r = with;
-    if (t->kind == TIndex) return t->index == r->i ? r->by : t;
-    if (t->kind != TLoad) return t;
+    if (t->kind == TIndex)
+        return t->index == r->i ? r->by : t;
+    if (t->kind != TLoad)
+        return t;
     Term *at[MaxRank];
     bool changed = false;
     for (int i = 0; i < t->n; i++) {
@@ -144,12 +149,14 @@ typedef struct Exchange { const Tensor *from; Tensor *to; Term *load; } Exchange
 
 static Term *exchange_load(Ctx *c, Term *t, void *with) {
     const Exchange *e = with;
-    if (t->kind != TLoad || t->from != e->from) return t;
+    if (t->kind != TLoad || t->from != e->from)
+        return t;
     return e->load ? e->load : term_load(c, e->to, t->kid, t->n, NULL, e->to->name);
 }
 
 static void exchange_place(Loop *l, const Exchange *e) {
-    if (l->best == e->from) l->best = e->to;
+    if (l->best == e->from)
+        l->best = e->to;
     if (l->to == e->from) {
         l->to = e->to;
         if (e->load && l->kind != LLet) {
@@ -189,23 +196,30 @@ void loop_refresh(Ctx *c, Loop *l) {
 }
 
 void term_accesses(const Term *t, Visit *visit, void *with) {
-    if (!t) return;
+    if (!t)
+        return;
     for (int i = 0; i < t->n; i++)
         term_accesses(t->kid[i], visit, with);
     term_accesses(t->outside, visit, with);
-    if (t->kind == TLoad) visit(with, t->from, t->kid, t->n, false);
+    if (t->kind == TLoad)
+        visit(with, t->from, t->kid, t->n, false);
 }
 
 void loop_accesses(const Loop *l, Visit *visit, void *with) {
-    if (l->lo) term_accesses(l->lo, visit, with);
-    if (l->hi) term_accesses(l->hi, visit, with);
+    if (l->lo)
+        term_accesses(l->lo, visit, with);
+    if (l->hi)
+        term_accesses(l->hi, visit, with);
     for (int i = 0; i < l->nat; i++)
         term_accesses(l->at[i], visit, with);
     term_accesses(l->value, visit, with);
     term_accesses(l->position, visit, with);
-    if (l->kind == LAccum) visit(with, l->to, l->at, l->nat, false);
-    if (l->to) visit(with, l->to, l->at, l->nat, true);
-    if (l->best) visit(with, l->best, NULL, 0, true);
+    if (l->kind == LAccum)
+        visit(with, l->to, l->at, l->nat, false);
+    if (l->to)
+        visit(with, l->to, l->at, l->nat, true);
+    if (l->best)
+        visit(with, l->best, NULL, 0, true);
     for (int i = 0; i < l->n; i++)
         loop_accesses(l->kid[i], visit, with);
 }
@@ -218,9 +232,11 @@ Tensor *storage_of(const Tensor *t) {
 
 /* Is it, or an older version of it, stored in here? */
 bool is_written(const Loop *l, const Tensor *t) {
-    if (l->to && storage_of(l->to) == storage_of(t)) return true;
+    if (l->to && storage_of(l->to) == storage_of(t))
+        return true;
     for (int i = 0; i < l->n; i++)
-        if (is_written(l->kid[i], t)) return true;
+        if (is_written(l->kid[i], t))
+            return true;
     return false;
 }
 
@@ -239,20 +255,25 @@ static void print_place(Ctx *c, const Loop *l, FILE *to) {
 
 static void print_let(Ctx *c, const Loop *l, FILE *to) {
     fprintf(to, "let %s: %s = ", l->to->name, type_text(c, &l->to->type));
-    if (l->value) fprintf(to, "%s\n", term_text(c, l->value));
-    else fprintf(to, "%g\n", l->fill);
+    if (l->value)
+        fprintf(to, "%s\n", term_text(c, l->value));
+    else
+        fprintf(to, "%g\n", l->fill);
 }
 
 static void print_for(Ctx *c, const Loop *l, FILE *to) {
     fprintf(to, "for %s in %s .. %s", l->index->name, l->lo ? term_text(c, l->lo) : "0", term_text(c, l->hi));
-    if (l->step > 1) fprintf(to, " step %d", l->step);
+    if (l->step > 1)
+        fprintf(to, " step %d", l->step);
     fprintf(to, "%s\n", l->unroll ? " unrolled" : "");
 }
 
 static void print_loop(Ctx *c, const Loop *l, int depth, FILE *to) {
     int inside = depth + (l->kind != LSeq);
-    if (l->kind == LBlank) fprintf(to, "\n");
-    else if (l->kind != LSeq) fprintf(to, "%*s", depth * 4, "");
+    if (l->kind == LBlank)
+        fprintf(to, "\n");
+    else if (l->kind != LSeq)
+        fprintf(to, "%*s", depth * 4, "");
     switch (l->kind) {
     case LSeq:
     case LBlank: break;
@@ -264,7 +285,8 @@ static void print_loop(Ctx *c, const Loop *l, int depth, FILE *to) {
     case LAccum:
         print_place(c, l, to);
         fprintf(to, " %s %s", reduce_word[l->reduce], term_text(c, l->value));
-        if (l->position) fprintf(to, " at %s", term_text(c, l->position));
+        if (l->position)
+            fprintf(to, " at %s", term_text(c, l->position));
         fprintf(to, "\n");
     }
     for (int i = 0; i < l->n; i++)
@@ -302,7 +324,8 @@ static void print_routine(const Routine *r, FILE *to, bool places) {
         fprintf(to, "    place %s at %lld, %lld bytes, steps %d .. %d\n", p->name, (long long)p->offset,
                 (long long)p->bytes, p->first, p->last);
     }
-    if (places) fprintf(to, "    peak %lld, bound %lld\n", (long long)r->peak, (long long)r->bound);
+    if (places)
+        fprintf(to, "    peak %lld, bound %lld\n", (long long)r->peak, (long long)r->bound);
     fprintf(to, "\n");
 }
 
@@ -311,5 +334,6 @@ void code_print(Ctx *c, const Code *code, FILE *to, bool places) {
         print_kernel_text(c, code->kernel.at[i], to);
     for (int i = 0; i < code->n; i++)
         print_routine(code->routine[i], to, places);
-    if (places) fprintf(to, "work %lld bytes\n", (long long)code->work_bytes);
+    if (places)
+        fprintf(to, "work %lld bytes\n", (long long)code->work_bytes);
 }

@@ -71,6 +71,7 @@ void    kernel_word(Ctx *c, Kernel *k, const Bunch *b);        /* "conv_relu_16x
 const Node *main_node(Ctx *c, const Bunch *b);                /* its heaviest reduction, or its last node */
 void    kernel_names(Ctx *c, Code *code);                     /* once all kernels are known: no two alike */
 void    kernel_tidy_names(Ctx *c, Kernel *k);                 /* formals, locals, indices: unique and legal C */
+bool    c_is_free(const char *s);                             /* may a size be called so? */
 Name    c_word(Ctx *c, const char *s);                        /* the letters, digits and _ of it; never empty */
 
 #endif

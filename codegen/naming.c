@@ -14,7 +14,8 @@ Name c_word(Ctx *c, const char *s) {
         text_add(c, &t, "%c", isalnum((unsigned char)*s) ? *s : '_');
     while (t.n && t.s[t.n - 1] == '_')                  // the raw pointer behind a view ends in one
         t.s[--t.n] = 0;
-    if (!t.n) return name(c, "v");
+    if (!t.n)
+        return name(c, "v");
     return isdigit((unsigned char)t.s[0]) || t.s[0] == '_' ? name(c, "v%s", t.s) : name(c, "%s", t.s);
 }
 
@@ -40,16 +41,19 @@ const Node *main_node(Ctx *c, const Bunch *b) {
     const Node *best = NULL;
     for (int i = 0; i < b->node.n; i++) {
         const Node *n = b->node.at[i];
-        if (n->reduce != NoReduce && (!best || work(c, n) > work(c, best))) best = n;
+        if (n->reduce != NoReduce && (!best || work(c, n) > work(c, best)))
+            best = n;
     }
     return best ? best : b->node.at[b->node.n - 1];
 }
 
 /* A mere change of position: not what is looked up by data. */
 static bool is_view(const Node *n) {
-    if (n->reduce != NoReduce || n->body->kind != TLoad) return false;
+    if (n->reduce != NoReduce || n->body->kind != TLoad)
+        return false;
     for (int i = 0; i < n->body->n; i++)
-        if (term_reads(n->body->kid[i])) return false;
+        if (term_reads(n->body->kid[i]))
+            return false;
     return true;
 }
 
@@ -57,36 +61,43 @@ enum { MostWords = 4 };
 typedef struct Words { const char *at[MostWords + 1]; int n; } Words;
 
 static void add_word(Ctx *c, Words *w, const Node *n) {
-    if (!n->call || !n->call->op || w->n > MostWords) return;
+    if (!n->call || !n->call->op || w->n > MostWords)
+        return;
     Name op = c_word(c, n->call->op);
     for (int i = 0; i < w->n; i++)
-        if (w->at[i] == op) return;
+        if (w->at[i] == op)
+            return;
     w->at[w->n++] = op;
 }
 
 static Words words_of(Ctx *c, const Bunch *b) {
     Words w = {0};
     for (int i = 0; i < b->node.n; i++)
-        if (!is_view(b->node.at[i])) add_word(c, &w, b->node.at[i]);
+        if (!is_view(b->node.at[i]))
+            add_word(c, &w, b->node.at[i]);
     if (w.n > MostWords) {                              // too many: what weighs most first
         w.n = 0;
         add_word(c, &w, main_node(c, b));
         for (int i = 0; i < b->node.n; i++)
-            if (!is_view(b->node.at[i])) add_word(c, &w, b->node.at[i]);
+            if (!is_view(b->node.at[i]))
+                add_word(c, &w, b->node.at[i]);
         w.n = MostWords;
     }
     for (int i = 0; i < b->node.n && !w.n; i++)
         add_word(c, &w, b->node.at[i]);
-    if (!w.n) w.at[w.n++] = is_view(b->node.at[0]) ? "copy" : "map";
+    if (!w.n)
+        w.at[w.n++] = is_view(b->node.at[0]) ? "copy" : "map";
     return w;
 }
 
 /* 64, T, or of a polynomial its letters: "2 * T + 1" is 2T_1. */
-static void add_dim(Ctx *c, Text *t, const char *before, Dim d) {
+static void add_extent(Ctx *c, Text *t, const char *before, Dim d) {
     Text word = {0};
     for (const char *s = dim_text(c, d); *s; s++) {
-        if (isalnum((unsigned char)*s) || *s == '_') text_add(c, &word, "%c", *s);
-        else if (strchr("+-/%", *s) && word.n && word.s[word.n - 1] != '_') text_add(c, &word, "_");
+        if (isalnum((unsigned char)*s) || *s == '_')
+            text_add(c, &word, "%c", *s);
+        else if (strchr("+-/%", *s) && word.n && word.s[word.n - 1] != '_')
+            text_add(c, &word, "_");
     }
     text_add(c, t, "%s%s", before, word.n ? word.s : "0");
 }
@@ -94,35 +105,44 @@ static void add_dim(Ctx *c, Text *t, const char *before, Dim d) {
 /* ---- an operand beside the reduction: what a residual connection adds */
 
 static bool reads_formal(const Term *t, const Tensor *f) {
-    if (!t) return false;
-    if (t->kind == TLoad && t->from == f) return true;
+    if (!t)
+        return false;
+    if (t->kind == TLoad && t->from == f)
+        return true;
     for (int i = 0; i < t->n; i++)
-        if (reads_formal(t->kid[i], f)) return true;
+        if (reads_formal(t->kid[i], f))
+            return true;
     return false;
 }
 
 static bool is_operand(const Term *t, const Tensor *f) {
-    if (t->kind == TLoad) return t->from == f;
+    if (t->kind == TLoad)
+        return t->from == f;
     return t->kind == TApply && t->fn->id == FnWhere && (is_operand(t->kid[1], f) || is_operand(t->kid[2], f));
 }
 
 /* The sum or product of which f is an operand, as a word; NULL: none. */
 static const char *joins(const Term *t, const Tensor *f) {
-    if (!t || t->kind != TApply) return NULL;
+    if (!t || t->kind != TApply)
+        return NULL;
     const char *word = t->fn->id == FnAdd ? "add" : t->fn->id == FnSub ? "sub" : t->fn->id == FnMul ? "mul" : NULL;
     for (int i = 0; i < t->n && word; i++)
-        if (is_operand(t->kid[i], f)) return word;
+        if (is_operand(t->kid[i], f))
+            return word;
     for (int i = 0; i < t->n; i++) {
         word = joins(t->kid[i], f);
-        if (word) return word;
+        if (word)
+            return word;
     }
     return NULL;
 }
 
 static const char *joined_word(const Loop *l, const Tensor *f, bool *reduced) {
     const char *word = NULL;
-    if (l->kind == LAccum && reads_formal(l->value, f)) *reduced = true;
-    else if (l->kind == LStore || l->kind == LLet) word = joins(l->value, f);
+    if (l->kind == LAccum && reads_formal(l->value, f))
+        *reduced = true;
+    else if (l->kind == LStore || l->kind == LLet)
+        word = joins(l->value, f);
     for (int i = 0; i < l->n; i++) {
         const char *inside = joined_word(l->kid[i], f, reduced);
         word = word ? word : inside;
@@ -132,17 +152,21 @@ static const char *joined_word(const Loop *l, const Tensor *f, bool *reduced) {
 
 /* conv, relu with another feature map added between: conv, add, relu. */
 static void add_joined(Ctx *c, Words *w, const Kernel *k, const Bunch *b) {
-    if (main_node(c, b)->reduce == NoReduce || w->n == 0) return;
+    if (main_node(c, b)->reduce == NoReduce || w->n == 0)
+        return;
     for (int i = 0; i < k->formal.n && w->n < MostWords; i++) {
         bool reduced = false;
-        if (k->role.at[i] != RoleIn || k->formal.at[i]->type.rank < 2) continue;
+        if (k->role.at[i] != RoleIn || k->formal.at[i]->type.rank < 2)
+            continue;
         const char *word = joined_word(k->body, k->formal.at[i], &reduced);
-        if (!word || reduced) continue;
+        if (!word || reduced)
+            continue;
         Name n = name(c, "%s", word);
         bool known = false;
         for (int m = 0; m < w->n; m++)
             known |= w->at[m] == n;
-        if (known) continue;
+        if (known)
+            continue;
         for (int m = w->n++; m > 1; m--)
             w->at[m] = w->at[m - 1];
         w->at[1] = n;
@@ -158,8 +182,10 @@ static char *extents(Ctx *c, const Dim *size, int n, bool all) {
     Text t = {0};
     text_add(c, &t, "%s", "");
     for (int i = 0; i < n; i++)
-        if (all || t.n || !dim_is(size[i], 1)) add_dim(c, &t, t.n ? "x" : "", size[i]);
-    if (!t.n) text_add(c, &t, "1");
+        if (all || t.n || !dim_is(size[i], 1))
+            add_extent(c, &t, t.n ? "x" : "", size[i]);
+    if (!t.n)
+        text_add(c, &t, "1");
     return t.s;
 }
 
@@ -178,7 +204,7 @@ static char *base_word(Ctx *c, const Kernel *k, const Bunch *b, bool all) {
     }
     text_add(c, &t, "_%s", extents(c, size, last->naxis, all));
     for (int i = 0; i < heavy->nbind; i++)
-        add_dim(c, &t, i ? "x" : "_k", heavy->bind[i]->size);
+        add_extent(c, &t, i ? "x" : "_k", heavy->bind[i]->size);
     return t.s;
 }
 
@@ -192,8 +218,10 @@ static unsigned hash_of(const Kernel *k) {
 
 static Name hashed(Ctx *c, const Kernel *k, const char *word) {
     int n = (int)strlen(word);
-    if (n > LongestName - 5) n = LongestName - 5;
-    while (n > 1 && word[n - 1] == '_') n--;
+    if (n > LongestName - 5)
+        n = LongestName - 5;
+    while (n > 1 && word[n - 1] == '_')
+        n--;
     return name(c, "%.*s_%04x", n, word, hash_of(k));
 }
 
@@ -201,15 +229,18 @@ static Name hashed(Ctx *c, const Kernel *k, const char *word) {
 void kernel_word(Ctx *c, Kernel *k, const Bunch *b) {
     k->name = name(c, "%s", base_word(c, k, b, false));
     k->long_name = name(c, "%s", base_word(c, k, b, true));
-    if (strlen(k->name) > LongestName) k->name = hashed(c, k, k->name);
-    if (strlen(k->long_name) > LongestName) k->long_name = k->name;
+    if (strlen(k->name) > LongestName)
+        k->name = hashed(c, k, k->name);
+    if (strlen(k->long_name) > LongestName)
+        k->long_name = k->name;
 }
 
 /* The extents of its input number i, and its element where that is not the usual one. */
 static char *input_word(Ctx *c, const Kernel *k, int number) {
     for (int i = 0, seen = 0; i < k->formal.n; i++) {
         const Type *type = &k->formal.at[i]->type;
-        if (k->role.at[i] != RoleIn || !type->rank || seen++ != number) continue;
+        if (k->role.at[i] != RoleIn || !type->rank || seen++ != number)
+            continue;
         Elem e = elem_storage(c, type->elem);
         char *size = extents(c, type->dim, type->rank, false);
         return e == F32 ? size : format(c, "%s_%s", size, elem_name(e));
@@ -218,10 +249,12 @@ static char *input_word(Ctx *c, const Kernel *k, int number) {
 }
 
 static void add_words(Ctx *c, Text *text, Map *seen, const Term *t) {
-    if (!t) return;
+    if (!t)
+        return;
     if (t->kind == TApply && t->fn->id == FnExtern && t->fn->word) {
         Name n = name(c, "%s", t->fn->word);
-        if (!map_get(seen, n)) text_add(c, text, "_%s", n);
+        if (!map_get(seen, n))
+            text_add(c, text, "_%s", n);
         map_put(c, seen, n, text);
     }
     for (int i = 0; i < t->n; i++)
@@ -241,8 +274,10 @@ enum { TellExtents, TellCalls, TellInput, MostInputs = 6 };
 static const char *told(Ctx *c, const Kernel *k, int by) {
     Text t = {0};
     Map seen = {0};
-    if (by == TellExtents) return k->long_name;
-    if (by >= TellInput) return input_word(c, k, by - TellInput);
+    if (by == TellExtents)
+        return k->long_name;
+    if (by >= TellInput)
+        return input_word(c, k, by - TellInput);
     text_add(c, &t, "%s", "");
     add_calls(c, &t, &seen, k->body);
     return t.s;
@@ -261,7 +296,8 @@ static int *count_uses(Ctx *c, const Code *code) {
  * of many does not rename what the others call; of equals, the lesser key. */
 static bool gives_way(const Code *code, int i, const Name *names, const int *uses) {
     for (int k = 0; k < code->kernel.n; k++) {
-        if (k == i || names[k] != names[i]) continue;
+        if (k == i || names[k] != names[i])
+            continue;
         if (uses[k] != uses[i] ? uses[k] > uses[i] : strcmp(code->kernel.at[k]->key, code->kernel.at[i]->key) < 0)
             return true;
     }
@@ -272,18 +308,21 @@ static bool gives_way(const Code *code, int i, const Name *names, const int *use
 static bool tells(Ctx *c, const Code *code, const Name *names, int i, int by) {
     const char *mine = told(c, code->kernel.at[i], by);
     for (int k = 0; k < code->kernel.n; k++)
-        if (k != i && names[k] == names[i] && !strcmp(told(c, code->kernel.at[k], by), mine)) return false;
+        if (k != i && names[k] == names[i] && !strcmp(told(c, code->kernel.at[k], by), mine))
+            return false;
     return true;
 }
 
 static Name told_apart(Ctx *c, const Code *code, const Name *names, int i) {
     const Kernel *k = code->kernel.at[i];
     for (int by = 0; by < TellInput + MostInputs; by++) {
-        if (!tells(c, code, names, i, by)) continue;
+        if (!tells(c, code, names, i, by))
+            continue;
         const char *word = told(c, k, by);
         Name n = by == TellExtents ? name(c, "%s", word)
                  : by == TellCalls || !*word ? name(c, "%s%s", names[i], word) : name(c, "%s_from_%s", names[i], word);
-        if (strlen(n) <= LongestName) return n;
+        if (strlen(n) <= LongestName)
+            return n;
     }
     return names[i];
 }
@@ -321,8 +360,20 @@ static const char *const reserved[] = {
     "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "bool",
     "true", "false", "asm", "main", "errno", "NULL", "EOF", "NAN", "INFINITY", "memcpy", "memset",
     "class", "delete", "namespace", "new", "operator", "private", "public", "template", "this", "using",
-    "device", "kernel", "thread", "constant", "half",
+    "device", "kernel", "thread", "constant", "half", "linux", "unix",
 };
+
+/* May a size of the entry be called so? */
+bool c_is_free(const char *s) {
+    static const char *const ours[] = { "w", "s", "work", "arena" };
+    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+        if (strcmp(reserved[i], s) == 0)
+            return false;
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (strcmp(ours[i], s) == 0)
+            return false;
+    return true;
+}
 
 /* Helpers end in what they work on: max_float, floor_div_int. */
 static const char *const endings[] = {
@@ -330,47 +381,51 @@ static const char *const endings[] = {
     "_t", "_MIN", "_MAX",
 };
 
-typedef struct Scope {
+typedef struct NameScope {
     Ctx *c;
     VEC(Name) open;                     /* what is visible here */
     Map done;                           /* indices and locals that have their name */
     Map words;                          /* functions the kernel calls */
-} Scope;
+} NameScope;
 
-static bool is_reserved(const Scope *s, Name n) {
+static bool is_reserved(const NameScope *s, Name n) {
     size_t length = strlen(n);
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
-        if (strcmp(reserved[i], n) == 0) return true;
+        if (strcmp(reserved[i], n) == 0)
+            return true;
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         size_t end = strlen(endings[i]);
-        if (length > end && strcmp(n + length - end, endings[i]) == 0) return true;
+        if (length > end && strcmp(n + length - end, endings[i]) == 0)
+            return true;
     }
     return map_get(&s->words, n) != NULL;
 }
 
-static bool is_open(const Scope *s, Name n) {
+static bool is_visible(const NameScope *s, Name n) {
     for (int i = 0; i < s->open.n; i++)
-        if (s->open.at[i] == n) return true;
+        if (s->open.at[i] == n)
+            return true;
     return false;
 }
 
-static Name open_name(Scope *s, const char *word) {
+static Name open_name(NameScope *s, const char *word) {
     Ctx *c = s->c;
     Name base = c_word(c, word ? word : "i"), n = base;
-    for (int i = 2; is_reserved(s, n) || is_open(s, n); i++)
+    for (int i = 2; is_reserved(s, n) || is_visible(s, n); i++)
         n = is_reserved(s, base) || isdigit((unsigned char)base[strlen(base) - 1]) ? name(c, "%s_%d", base, i)
                                                                                    : name(c, "%s%d", base, i);
     push(c, &s->open, n);
     return n;
 }
 
-static void name_local(Scope *s, Tensor *t) {
-    if (map_get(&s->done, t)) return;
+static void name_local(NameScope *s, Tensor *t) {
+    if (map_get(&s->done, t))
+        return;
     t->name = t->path = open_name(s, t->name);
     map_put(s->c, &s->done, t, t);
 }
 
-static void name_inside(Scope *s, Loop *l) {
+static void name_inside(NameScope *s, Loop *l) {
     int mark = s->open.n;
     if (l->index && !map_get(&s->done, l->index)) {
         l->index->name = open_name(s, l->index->name);
@@ -379,14 +434,17 @@ static void name_inside(Scope *s, Loop *l) {
         push(s->c, &s->open, l->index->name);
     }
     for (int i = 0; i < l->n; i++) {
-        if (l->kid[i]->kind == LLet) name_local(s, l->kid[i]->to);
+        if (l->kid[i]->kind == LLet)
+            name_local(s, l->kid[i]->to);
         name_inside(s, l->kid[i]);
     }
-    if (l->kind != LSeq) s->open.n = mark;              // a sequence has no braces of its own
+    if (l->kind != LSeq)
+        s->open.n = mark;  // a sequence has no braces of its own
 }
 
-static void see_words(Scope *s, const Term *t) {
-    if (!t) return;
+static void see_words(NameScope *s, const Term *t) {
+    if (!t)
+        return;
     if (t->kind == TApply && t->fn->word) {
         map_put(s->c, &s->words, name(s->c, "%s", t->fn->word), s);
         map_put(s->c, &s->words, name(s->c, "%sf", t->fn->word), s);
@@ -395,7 +453,7 @@ static void see_words(Scope *s, const Term *t) {
         see_words(s, t->kid[i]);
 }
 
-static void see_calls(Scope *s, const Loop *l) {
+static void see_calls(NameScope *s, const Loop *l) {
     see_words(s, l->lo);
     see_words(s, l->hi);
     see_words(s, l->value);
@@ -412,7 +470,7 @@ static Term *named_load(Ctx *c, Term *t, void *with) {
 }
 
 void kernel_tidy_names(Ctx *c, Kernel *k) {
-    Scope s = { .c = c };
+    NameScope s = { .c = c };
     see_calls(&s, k->body);
     for (int i = 0; i < k->size.n; i++)
         push(c, &s.open, k->size.at[i]->name);

@@ -25,14 +25,16 @@ typedef struct Nest {
 } Nest;
 
 Term *index_fresh(Ctx *c, Index *i) {
-    if (dim_is(i->size, 1)) return term_number(c, I32, 0);
+    if (dim_is(i->size, 1))
+        return term_number(c, I32, 0);
     return term_index(c, index_new(c, i->name, i->size));
 }
 
 bool node_empty(const Node *n) {
     for (int i = 0; i < n->naxis; i++)
         for (int k = 0; k < n->axis[i].n; k++)
-            if (dim_is(n->axis[i].index[k]->size, 0)) return true;
+            if (dim_is(n->axis[i].index[k]->size, 0))
+                return true;
     return false;
 }
 
@@ -40,12 +42,14 @@ bool node_empty(const Node *n) {
 
 static Term *lookup(const Nest *m, const Index *i) {
     for (int k = 0; k < m->n; k++)
-        if (m->from[k] == i) return m->by[k];
+        if (m->from[k] == i)
+            return m->by[k];
     return NULL;
 }
 
 static void add_index(Nest *m, Index *i, Term *by) {
-    if (lookup(m, i)) return;
+    if (lookup(m, i))
+        return;
     m->from[m->n] = i;
     m->by[m->n++] = by;
 }
@@ -60,14 +64,16 @@ static Term *guard(Ctx *c, Term *load) {
     for (int i = 0; i < load->n; i++) {
         Dim size = load->from->type.dim[i];
         at[i] = tidy(c, load->kid[i]);
-        if (!load->outside) continue;
+        if (!load->outside)
+            continue;
         if (!never_negative(c, at[i]))
             inside = both(c, inside, term_apply2(c, FnGe, Bool, at[i], term_number(c, I32, 0)));
         if (!always_below(c, at[i], size))
             inside = both(c, inside, term_apply2(c, FnLt, Bool, at[i], term_size(c, size)));
     }
     plain = term_load(c, load->from, at, load->n, NULL, load->as);
-    if (!inside) return plain;
+    if (!inside)
+        return plain;
     return term_apply(c, fn(FnWhere), load->elem, (Term *[]){ inside, plain, load->outside });
 }
 
@@ -76,8 +82,10 @@ static Term *plain_load(Ctx *c, Term *t, void *with) {
     (void)with;
     if (t->kind == TLoad && t->from->kind == TInput && t->n == 0)
         return term_load(c, t->from, NULL, 0, NULL, t->from->name);
-    if (t->kind == TLoad) return guard(c, t);
-    if (t->kind == TApply && t->fn->id == FnStopGradient) return t->kid[0];
+    if (t->kind == TLoad)
+        return guard(c, t);
+    if (t->kind == TApply && t->fn->id == FnStopGradient)
+        return t->kid[0];
     return t;
 }
 
@@ -113,7 +121,7 @@ static bool is_int(const Term *t) {
     return t->elem == I32 || t->elem == AnyInt;
 }
 
-static Term *below(Ctx *c, Term *t, int64_t by) {       /* t - by */
+static Term *less(Ctx *c, Term *t, int64_t by) {       /* t - by */
     return tidy(c, term_apply2(c, FnSub, I32, t, term_number(c, I32, (double)by)));
 }
 
@@ -126,17 +134,20 @@ static bool bound_from(Ctx *c, Run *r, Term *index, Linear l) {
     int64_t k = 0;
     linear_take(&l, index, &k);
     for (int i = 0; i < l.n; i++)
-        if (term_uses(l.atom[i], index->index)) return false;
-    if (k == 0 || r->nlo == MostBounds || r->nhi == MostBounds) return false;
+        if (term_uses(l.atom[i], index->index))
+            return false;
+    if (k == 0 || r->nlo == MostBounds || r->nhi == MostBounds)
+        return false;
     Linear rest = { .base = dim(c, 0) };
     linear_add(c, &rest, &l, k > 0 ? -1 : 1);
     if (k > 0) {
         rest.base = dim_add(c, rest.base, dim(c, k - 1));       // rounds up
         r->lo[r->nlo++] = quotient(c, linear_term(c, &rest), k);
     } else {
-        if (k == -1) rest.base = dim_add(c, rest.base, dim(c, 1));
+        if (k == -1)
+            rest.base = dim_add(c, rest.base, dim(c, 1));
         Term *hi = quotient(c, linear_term(c, &rest), -k);
-        r->hi[r->nhi++] = k == -1 ? hi : below(c, hi, -1);
+        r->hi[r->nhi++] = k == -1 ? hi : less(c, hi, -1);
     }
     return true;
 }
@@ -145,8 +156,10 @@ typedef struct Conds { Term *at[MostConds]; int n; } Conds;
 
 /* Past the most that are looked at one by one, conditions are one. */
 static void add_cond(Ctx *c, Term **list, int *n, Term *t) {
-    if (*n < MostConds) list[(*n)++] = t;
-    else list[*n - 1] = both(c, list[*n - 1], t);
+    if (*n < MostConds)
+        list[(*n)++] = t;
+    else
+        list[*n - 1] = both(c, list[*n - 1], t);
 }
 
 static void split(Ctx *c, Conds *list, Term *t) {
@@ -166,13 +179,16 @@ static bool bound_equal(Ctx *c, Run *r, Term *index, Linear l, Conds *more) {
     Linear e = { .base = dim(c, 0) };
     linear_take(&l, index, &k);
     for (int i = 0; i < l.n; i++)
-        if (term_uses(l.atom[i], index->index)) return false;
-    if ((k != 1 && k != -1) || r->nlo == MostBounds || r->nhi == MostBounds) return false;
+        if (term_uses(l.atom[i], index->index))
+            return false;
+    if ((k != 1 && k != -1) || r->nlo == MostBounds || r->nhi == MostBounds)
+        return false;
     linear_add(c, &e, &l, -k);
     Term *at = linear_term(c, &e);
     r->lo[r->nlo++] = at;
-    r->hi[r->nhi++] = below(c, at, -1);
-    if (more->n + 2 > MostConds) return true;
+    r->hi[r->nhi++] = less(c, at, -1);
+    if (more->n + 2 > MostConds)
+        return true;
     if (!never_negative(c, at))
         more->at[more->n++] = term_apply2(c, FnGe, Bool, at, term_number(c, I32, 0));
     if (!always_below(c, at, index->index->size))
@@ -181,28 +197,33 @@ static bool bound_equal(Ctx *c, Run *r, Term *index, Linear l, Conds *more) {
 }
 
 static bool solve(Ctx *c, Run *r, Term *index, Term *cond, Conds *more) {
-    if (cond->kind != TApply || cond->fn->id < FnEq || cond->fn->id > FnGe || cond->fn->id == FnNe) return false;
-    if (!is_int(cond->kid[0]) || !is_int(cond->kid[1])) return false;
+    if (cond->kind != TApply || cond->fn->id < FnEq || cond->fn->id > FnGe || cond->fn->id == FnNe)
+        return false;
+    if (!is_int(cond->kid[0]) || !is_int(cond->kid[1]))
+        return false;
     bool rising = cond->fn->id == FnGe || cond->fn->id == FnGt || cond->fn->id == FnEq;
     bool strict = cond->fn->id == FnLt || cond->fn->id == FnGt;
     Linear l, other;                                    // l >= 0 says it
     linear(c, cond->kid[rising ? 0 : 1], &l);
     linear(c, cond->kid[rising ? 1 : 0], &other);
     linear_add(c, &l, &other, -1);
-    if (cond->fn->id == FnEq) return bound_equal(c, r, index, l, more);
-    if (strict) l.base = dim_sub(c, l.base, dim(c, 1));
+    if (cond->fn->id == FnEq)
+        return bound_equal(c, r, index, l, more);
+    if (strict)
+        l.base = dim_sub(c, l.base, dim(c, 1));
     return bound_from(c, r, index, l);
 }
 
 /* Run 0 stands for what is outside all loops, run i + 1 for loop i. */
-static void place(Ctx *c, Run *run, Term **index, int n, Conds *list) {
+static void place_conds(Ctx *c, Run *run, Term **index, int n, Conds *list) {
     for (int i = 0; i < list->n; i++) {
         Term *cond = list->at[i];
         int deepest = n;
         while (deepest > 0 && !(index[deepest - 1]->kind == TIndex && term_uses(cond, index[deepest - 1]->index)))
             deepest--;
         Run *r = &run[deepest];
-        if (deepest > 0 && solve(c, r, index[deepest - 1], cond, list)) continue;
+        if (deepest > 0 && solve(c, r, index[deepest - 1], cond, list))
+            continue;
         add_cond(c, r->when, &r->nwhen, cond);
     }
 }
@@ -211,12 +232,14 @@ static Term *lower_end(Ctx *c, const Run *r) {
     Term *lo = NULL;
     bool positive = false;
     for (int i = 0; i < r->nlo; i++) {
-        Term *minus = below(c, term_apply2(c, FnSub, I32, term_number(c, I32, 0), r->lo[i]), 0);
-        if (never_negative(c, minus)) continue;         // at most 0
+        Term *minus = less(c, term_apply2(c, FnSub, I32, term_number(c, I32, 0), r->lo[i]), 0);
+        if (never_negative(c, minus))
+            continue;  // at most 0
         positive |= never_negative(c, r->lo[i]);
         lo = lo ? term_apply2(c, FnMax, I32, lo, r->lo[i]) : r->lo[i];
     }
-    if (!lo || positive) return lo;
+    if (!lo || positive)
+        return lo;
     return term_apply2(c, FnMax, I32, term_number(c, I32, 0), lo);
 }
 
@@ -229,7 +252,8 @@ static bool is_idle(Ctx *c, const Run *r, int i) {
         linear_add(c, &room, &other, -1);
         Term *more = linear_term(c, &room);
         bool equal = more->kind == TNumber && more->number == 0;
-        if (k != i && never_negative(c, more) && (!equal || k < i)) return true;
+        if (k != i && never_negative(c, more) && (!equal || k < i))
+            return true;
     }
     return false;
 }
@@ -238,14 +262,17 @@ static Term *upper_end(Ctx *c, const Run *r, Dim size) {
     Term *hi = NULL, *all = term_size(c, size);
     int64_t n;
     bool inside = false;
-    if (dim_number(size, &n)) all = term_number(c, I32, (double)n);
+    if (dim_number(size, &n))
+        all = term_number(c, I32, (double)n);
     for (int i = 0; i < r->nhi; i++) {
         Term *room = tidy(c, term_apply2(c, FnSub, I32, r->hi[i], all));
-        if (never_negative(c, room) || is_idle(c, r, i)) continue;      // at least the size
-        inside |= always_below(c, below(c, r->hi[i], 1), size);
+        if (never_negative(c, room) || is_idle(c, r, i))
+            continue;  // at least the size
+        inside |= always_below(c, less(c, r->hi[i], 1), size);
         hi = hi ? term_apply2(c, FnMin, I32, hi, r->hi[i]) : r->hi[i];
     }
-    if (!hi) return all;
+    if (!hi)
+        return all;
     return inside ? hi : term_apply2(c, FnMin, I32, all, hi);
 }
 
@@ -253,7 +280,8 @@ static Loop *guarded(Ctx *c, Loop *in, const Run *r) {
     Term *all = NULL;
     for (int i = 0; i < r->nwhen; i++)
         all = both(c, all, r->when[i]);
-    if (!all) return in;
+    if (!all)
+        return in;
     Loop *l = loop_if(c, all);
     loop_add(c, in, l);
     return l;
@@ -269,10 +297,11 @@ static Loop *open_loops(const Nest *m, Loop *in, Index *const *index, int n, Ter
         by[i] = lookup(m, index[i]);
     for (int i = 0; i < ncond; i++)
         split(c, list, in_kernel(m, cond[i]));
-    place(c, run, by, n, list);
+    place_conds(c, run, by, n, list);
     in = guarded(c, in, &run[0]);
     for (int i = 0; i < n; i++) {
-        if (by[i]->kind != TIndex) continue;
+        if (by[i]->kind != TIndex)
+            continue;
         Loop *l = loop_for(c, by[i]->index, lower_end(c, &run[i + 1]), upper_end(c, &run[i + 1], index[i]->size));
         loop_add(c, in, l);
         in = guarded(c, l, &run[i + 1]);
@@ -314,7 +343,8 @@ static double most_of(Elem e) {
 
 static Term *unit_of(Ctx *c, Reduce r, Elem e) {
     double v = reductions[r].unit;
-    if (isinf(v) && !elem_is_float(e)) v = v < 0 ? least_of(e) : most_of(e);
+    if (isinf(v) && !elem_is_float(e))
+        v = v < 0 ? least_of(e) : most_of(e);
     return term_number(c, e, v);
 }
 
@@ -341,7 +371,8 @@ static Term *reduced(const Nest *m, const Node *n, Loop *in) {
         loop_add(c, in, loop_let(c, accum->best, unit_of(c, n->reduce, of)));
     }
     for (int i = 0; i < n->nbind; i++)
-        if (dim_is(n->bind[i]->size, 0)) return load_local(c, sum);
+        if (dim_is(n->bind[i]->size, 0))
+            return load_local(c, sum);
     loop_add(c, open_loops(m, in, n->bind, n->nbind, n->cond, n->ncond), accum);
     return load_local(c, sum);
 }
@@ -358,7 +389,8 @@ void nest(Ctx *c, const Node *n, const Outer *o, Loop *in) {
     for (int i = 0; i < n->naxis; i++) {
         for (int k = 0; k < n->axis[i].n; k++) {
             Index *x = n->axis[i].index[k];
-            if (lookup(&m, x)) continue;
+            if (lookup(&m, x))
+                continue;
             add_index(&m, x, index_fresh(c, x));
             rest[nrest++] = x;
         }

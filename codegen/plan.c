@@ -35,9 +35,10 @@ typedef struct Plan {
 
 /* ---- lives */
 
-static bool is_output(const Graph *g, const Tensor *t) {
+static bool is_final(const Graph *g, const Tensor *t) {
     for (int i = 0; i < g->output.n; i++)
-        if (g->output.at[i].tensor == t) return true;
+        if (g->output.at[i].tensor == t)
+            return true;
     return false;
 }
 
@@ -45,31 +46,34 @@ static int64_t round_up(int64_t n) {
     return (n + Alignment - 1) / Alignment * Alignment;
 }
 
-static int64_t bytes_of(Ctx *c, const Tensor *t) {
+static int64_t place_bytes(Ctx *c, const Tensor *t) {
     int64_t n = elem_bytes(c, t->type.elem);
     for (int i = 0; i < t->type.rank; i++) {
         int64_t lo, hi;
         dim_bounds(c, extent(c, t, i), &lo, &hi);
-        if (hi <= 0) return 0;
-        if (n > too_much / hi) return too_much;
+        if (hi <= 0)
+            return 0;
+        if (n > too_much / hi)
+            return too_much;
         n *= hi;
     }
     return n;
 }
 
-static Place *place_of(const Plan *p, const Tensor *t) {
+static Place *place_holding(const Plan *p, const Tensor *t) {
     intptr_t i = (intptr_t)map_get(&p->number, t);
     return i ? &p->place.at[i - 1] : NULL;
 }
 
 static void see_use(Plan *p, Tensor *t, int step) {
-    Place *known = place_of(p, t);
+    Place *known = place_holding(p, t);
     if (known) {
         known->last = step;
         return;
     }
-    if (t->kind != TScratch && (t->kind != TTemp || is_output(p->r->graph, t))) return;
-    push(p->c, &p->place, ((Place){ .tensor = t, .bytes = bytes_of(p->c, t), .first = step, .last = step }));
+    if (t->kind != TScratch && (t->kind != TTemp || is_final(p->r->graph, t)))
+        return;
+    push(p->c, &p->place, ((Place){ .tensor = t, .bytes = place_bytes(p->c, t), .first = step, .last = step }));
     map_put(p->c, &p->number, t, (void *)(intptr_t)p->place.n);
 }
 
@@ -99,31 +103,40 @@ static void see_pair(void *with, Tensor *t, Term *const *at, int nat, bool write
 
 static void see_reads(void *with, Tensor *t, Term *const *at, int nat, bool write) {
     Pair *p = with;
-    if (t == p->out && write) p->at = NULL;             // what is read from here on comes too late
-    if (t != p->in) return;
+    if (t == p->out && write)
+        p->at = NULL;  // what is read from here on comes too late
+    if (t != p->in)
+        return;
     p->apart |= !p->at;
     for (int i = 0; i < nat && p->at; i++)
         p->apart |= at[i] != p->at[i];
 }
 
 static bool reduces(const Loop *l) {
-    if (l->kind == LAccum) return true;
+    if (l->kind == LAccum)
+        return true;
     for (int i = 0; i < l->n; i++)
-        if (reduces(l->kid[i])) return true;
+        if (reduces(l->kid[i]))
+            return true;
     return false;
 }
 
 /* May the output lie where the input lies? Each element is read for the last time where it is written. */
 static bool may_overwrite(Ctx *c, const Kernel *k, int in, int out) {
     const Tensor *a = k->formal.at[in], *b = k->formal.at[out];
-    if (k->role.at[in] != RoleIn || k->role.at[out] != RoleOut || a->type.rank != b->type.rank) return false;
-    if (elem_bytes(c, a->type.elem) != elem_bytes(c, b->type.elem) || reduces(k->body)) return false;
+    if (k->role.at[in] != RoleIn || k->role.at[out] != RoleOut || a->type.rank != b->type.rank)
+        return false;
+    if (elem_bytes(c, a->type.elem) != elem_bytes(c, b->type.elem) || reduces(k->body))
+        return false;
     for (int i = 0; i < a->type.rank; i++)
-        if (a->type.dim[i] != b->type.dim[i]) return false;
+        if (a->type.dim[i] != b->type.dim[i])
+            return false;
     Pair p = { .in = a, .out = b };
     loop_accesses(k->body, see_pair, &p);
-    if (!p.at && a->type.rank) return false;
-    if (!p.apart && a->type.rank) loop_accesses(k->body, see_reads, &p);
+    if (!p.at && a->type.rank)
+        return false;
+    if (!p.apart && a->type.rank)
+        loop_accesses(k->body, see_reads, &p);
     return !p.apart && a->type.rank > 0;
 }
 
@@ -152,7 +165,8 @@ static int64_t *live_sums(const Plan *p) {
 static int64_t largest(const int64_t *sum, int n) {
     int64_t most = 0;
     for (int i = 0; i < n; i++)
-        if (sum[i] > most) most = sum[i];
+        if (sum[i] > most)
+            most = sum[i];
     return most;
 }
 
@@ -162,9 +176,11 @@ static int overwritten(const Plan *p, int s, int *out) {
     const Kernel *k = step->kernel;
     for (int o = 0; o < k->formal.n; o++) {
         for (int i = 0; i < k->formal.n; i++) {
-            Place *a = place_of(p, step->arg[i]), *b = place_of(p, step->arg[o]);
-            if (!a || !b || a == b || a->last != s || b->first != s || a->bytes != b->bytes) continue;
-            if (!a->bytes || !may_overwrite(p->c, k, i, o)) continue;
+            Place *a = place_holding(p, step->arg[i]), *b = place_holding(p, step->arg[o]);
+            if (!a || !b || a == b || a->last != s || b->first != s || a->bytes != b->bytes)
+                continue;
+            if (!a->bytes || !may_overwrite(p->c, k, i, o))
+                continue;
             *out = (int)(b - p->place.at);
             return (int)(a - p->place.at);
         }
@@ -188,14 +204,17 @@ static void choose_in_place(Plan *p) {
     int64_t *apart = live_sums(p);
     for (int s = 0; s < steps; s++) {
         int from = overwritten(p, s, &to);
-        if (from >= 0) overwrite(p, from, to);
+        if (from >= 0)
+            overwrite(p, from, to);
     }
     p->bound = largest(live_sums(p), steps);
     make_pieces(p);
     for (int s = 0; s < steps; s++) {
-        if (apart[s] <= p->bound) continue;
+        if (apart[s] <= p->bound)
+            continue;
         int from = overwritten(p, s, &to);
-        if (from < 0) continue;
+        if (from < 0)
+            continue;
         overwrite(p, from, to);
         p->r->step.at[s].kernel->aliased = true;
     }
@@ -216,11 +235,13 @@ static int by_offset(const void *a, const void *b) {
 static int64_t lowest_fit(Piece *const *placed, int n, const Piece *it, Piece **near) {
     int m = 0;
     for (int i = 0; i < n; i++)
-        if (placed[i]->bytes && meet(placed[i], it)) near[m++] = placed[i];
+        if (placed[i]->bytes && meet(placed[i], it))
+            near[m++] = placed[i];
     qsort(near, (size_t)m, sizeof *near, by_offset);
     int64_t at = 0;
     for (int i = 0; i < m && near[i]->offset < at + it->bytes; i++)
-        if (near[i]->offset + near[i]->bytes > at) at = near[i]->offset + near[i]->bytes;
+        if (near[i]->offset + near[i]->bytes > at)
+            at = near[i]->offset + near[i]->bytes;
     return at;
 }
 
@@ -228,42 +249,47 @@ static int64_t first_fit(Piece **order, int n, Piece **near) {
     int64_t peak = 0;
     for (int i = 0; i < n; i++) {
         order[i]->offset = order[i]->bytes ? lowest_fit(order, i, order[i], near) : 0;
-        if (order[i]->offset + order[i]->bytes > peak) peak = order[i]->offset + order[i]->bytes;
+        if (order[i]->offset + order[i]->bytes > peak)
+            peak = order[i]->offset + order[i]->bytes;
     }
     return peak;
 }
 
 static int by_size(const void *a, const void *b) {
     const Piece *x = *(Piece *const *)a, *y = *(Piece *const *)b;
-    if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
+    if (x->bytes != y->bytes)
+        return x->bytes > y->bytes ? -1 : 1;
     return x->id - y->id;
 }
 
-typedef struct Search {
+typedef struct PlaceSearch {
     Piece **order, **near;
     int n, nodes;
     int64_t bound, best;
     int64_t *offset;                    /* of the best, by piece */
-} Search;
+} PlaceSearch;
 
-static void keep(Search *s, int64_t peak) {
-    if (peak >= s->best) return;
+static void keep(PlaceSearch *s, int64_t peak) {
+    if (peak >= s->best)
+        return;
     s->best = peak;
     for (int i = 0; i < s->n; i++)
         s->offset[s->order[i]->id] = s->order[i]->offset;
 }
 
 /* What ends at the peak goes a step to the front, until the bound or nothing helps. */
-static void climb(Search *s) {
+static void climb(PlaceSearch *s) {
     int trials = s->n ? MostWork / (s->n * s->n + 1) : 0;
-    if (trials > MostTrials) trials = MostTrials;
+    if (trials > MostTrials)
+        trials = MostTrials;
     for (int t = 0; t < trials && s->best > s->bound; t++) {
         int64_t peak = first_fit(s->order, s->n, s->near);
         keep(s, peak);
         int top = s->n - 1;
         while (top > 0 && s->order[top]->offset + s->order[top]->bytes < peak)
             top--;
-        if (top == 0) return;
+        if (top == 0)
+            return;
         Piece *it = s->order[top];
         int to = t % 3 == 2 ? 0 : top / 2;
         memmove(s->order + to + 1, s->order + to, sizeof *s->order * (size_t)(top - to));
@@ -272,8 +298,9 @@ static void climb(Search *s) {
 }
 
 /* All orders, cut where they cannot be better than the best. */
-static void descend(Search *s, int depth, int64_t peak) {
-    if (peak >= s->best || s->best <= s->bound || s->nodes++ > MostNodes) return;
+static void descend(PlaceSearch *s, int depth, int64_t peak) {
+    if (peak >= s->best || s->best <= s->bound || s->nodes++ > MostNodes)
+        return;
     if (depth == s->n) {
         keep(s, peak);
         return;
@@ -292,18 +319,20 @@ static void descend(Search *s, int depth, int64_t peak) {
 
 static void pack(Plan *p) {
     Ctx *c = p->c;
-    Search s = { .bound = p->bound, .best = INT64_MAX };
+    PlaceSearch s = { .bound = p->bound, .best = INT64_MAX };
     s.order = NEWN(c, Piece *, p->n + 1);
     s.near = NEWN(c, Piece *, p->n + 1);
     s.offset = NEWN(c, int64_t, p->n + 1);
     for (int i = 0; i < p->n; i++)
-        if (p->piece[i].bytes) s.order[s.n++] = &p->piece[i];
+        if (p->piece[i].bytes)
+            s.order[s.n++] = &p->piece[i];
     keep(&s, first_fit(s.order, s.n, s.near));
     if (s.best > s.bound) {
         qsort(s.order, (size_t)s.n, sizeof *s.order, by_size);
         keep(&s, first_fit(s.order, s.n, s.near));
         climb(&s);
-        if (s.best > s.bound && s.n <= 64) descend(&s, 0, 0);
+        if (s.best > s.bound && s.n <= 64)
+            descend(&s, 0, 0);
     }
     for (int i = 0; i < p->n; i++)
         p->piece[i].offset = s.offset[i];
@@ -320,7 +349,8 @@ static Name place_name(Plan *p, const Place *at, Map *used) {
     const Step *s = &p->r->step.at[at->first];
     const char *own = t->name ? t->name : "v", *path = t->path && *t->path ? t->path : own;
     Name base = c_word(c, path);
-    if (map_get(used, base)) base = c_word(c, format(c, "%s_%s", s->path ? s->path : s->kernel->name, own));
+    if (map_get(used, base))
+        base = c_word(c, format(c, "%s_%s", s->path ? s->path : s->kernel->name, own));
     Name n = base;
     for (int i = 2; map_get(used, n); i++)
         n = name(c, "%s_%d", base, i);
@@ -355,6 +385,7 @@ void plan(Ctx *c, Code *code) {
     code->work_bytes = 0;
     for (int i = 0; i < code->n; i++) {
         plan_routine(c, code->routine[i]);
-        if (code->routine[i]->peak > code->work_bytes) code->work_bytes = code->routine[i]->peak;
+        if (code->routine[i]->peak > code->work_bytes)
+            code->work_bytes = code->routine[i]->peak;
     }
 }

@@ -8,8 +8,10 @@
 /* From the outside in: a row of results before the sums in it. What lanes wrote is not looked at again. */
 static void schedule_loops(Ctx *c, Loop *seq) {
     for (int i = seq->n - 1; i >= 0; i--) {
-        if (seq->kid[i]->kind == LFor) jam(c, seq->kid[i]);
-        if (seq->kid[i]->kind == LFor && (lanes_row(c, seq, i) || lanes_dot(c, seq, i))) continue;
+        if (seq->kid[i]->kind == LFor)
+            jam(c, seq->kid[i]);
+        if (seq->kid[i]->kind == LFor && (lanes_row(c, seq, i) || lanes_dot(c, seq, i)))
+            continue;
         schedule_loops(c, seq->kid[i]);
     }
 }
@@ -19,21 +21,26 @@ static void schedule_loops(Ctx *c, Loop *seq) {
 enum { MostTurns = 4 };
 
 static bool chooses_in(const Term *t, const Index *i) {
-    if (!t) return false;
-    if (t->kind == TApply && t->fn->id == FnWhere && term_uses(t->kid[0], i)) return true;
+    if (!t)
+        return false;
+    if (t->kind == TApply && t->fn->id == FnWhere && term_uses(t->kid[0], i))
+        return true;
     for (int k = 0; k < t->n; k++)
-        if (chooses_in(t->kid[k], i)) return true;
+        if (chooses_in(t->kid[k], i))
+            return true;
     return false;
 }
 
 static bool chooses(const Loop *l, const Index *i) {
-    if (chooses_in(l->value, i)) return true;
+    if (chooses_in(l->value, i))
+        return true;
     for (int k = 0; k < l->n; k++)
-        if (chooses(l->kid[k], i)) return true;
+        if (chooses(l->kid[k], i))
+            return true;
     return false;
 }
 
-static bool is_short(const Loop *l) {
+static bool is_short_loop(const Loop *l) {
     return l->kind == LFor && !l->lo && !l->step && l->hi->kind == TNumber && l->hi->number <= MostTurns;
 }
 
@@ -41,7 +48,8 @@ static void split_turns(Ctx *c, Loop *seq) {
     for (int i = 0; i < seq->n; i++) {
         Loop *l = seq->kid[i];
         split_turns(c, l);
-        if (!is_short(l) || l->n > 2 || !chooses(l, l->index)) continue;
+        if (!is_short_loop(l) || l->n > 2 || !chooses(l, l->index))
+            continue;
         int turns = (int)l->hi->number;
         loop_remove(seq, i);
         for (int t = turns - 1; t >= 0; t--) {

@@ -62,7 +62,7 @@ typedef struct Span { const Source *src; int from, to; } Span;       /* bytes [f
  * user's file gets a note for each frame above it ("in Split(dim = 768), named `split`, used here"). */
 typedef struct Frame { Span at; const char *what; struct Frame *up; } Frame;
 
-void error_at(Ctx *c, Span at, const char *fmt, ...);     /* sorted, counted, exact duplicates dropped */
+void error_at(Ctx *c, Span at, const char *fmt, ...);     /* sorted, counted; one of a position */
 void warning_at(Ctx *c, Span at, const char *fmt, ...);
 void note_at(Ctx *c, Span at, const char *fmt, ...);      /* hangs on the diagnostic just made */
 void help(Ctx *c, const char *fmt, ...);                  /* likewise; has no position */

@@ -28,7 +28,7 @@ typedef struct Diag {
 struct Diags {
     VEC(Diag *) diag;
     VEC(Span) body;                     /* see diag_body */
-    Map seen;                           /* text with position: exact duplicates are dropped */
+    Map seen;                           /* positions told; see is_new_diag */
     Diag *last;                         /* what notes hang on; NULL after a duplicate */
 };
 
@@ -79,10 +79,13 @@ static char *say(Ctx *c, const char *fmt, va_list args) {
 
 /* ---- making them */
 
+/* Of one stretch of text one error is told: what is said of it next is an echo, or comes from
+ * another application of the same model. */
 static bool is_new_diag(Ctx *c, const Diag *d) {
     struct Diags *all = diags(c);
-    Name key =
-        name(c, "%s:%d:%d:%s", d->at.src ? d->at.src->path : "", d->at.from, d->at.to, d->text);
+    Span at = d->at;
+    Name key = at.src ? name(c, "%s:%d:%d:%d", at.src->path, at.from, at.to, d->severity)
+                      : name(c, "%s", d->text);
     if (map_get(&all->seen, key))
         return false;
     map_put(c, &all->seen, key, (void *)key);

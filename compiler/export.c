@@ -453,7 +453,8 @@ static Name export_name(Elab *e, const Item *item, const Item *model) {
     const Expr *x = item ? item->e : NULL;
     while (x && x->kind == ECall)
         x = x->kid[0];
-    return snake(c, x && x->kind == EName ? x->name : model->name);
+    Name given = x && x->kind == EName ? x->name : model->name;
+    return given ? snake(c, given) : name(c, "model");  /* a model whose name is a mistake, reported before */
 }
 
 static Value exported_recipe(Elab *e, Item *item, Item *model) {

@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum { MostAtoms = 12, MostFacts = 24, MostDepth = 40 };
+enum { MostAtoms = 12, MostFacts = 24, MostNesting = 40 };
 
 typedef struct Sum {
     Term *atom[MostAtoms];
@@ -27,13 +27,13 @@ typedef struct Range {
     Dim lo, hi;
 } Range; /* NULL: no bound known */
 
-static Dim number(Ctx *c, int64_t n) {
+static Dim dim_whole(Ctx *c, int64_t n) {
     return dim(c, n);
 }
 
 /* Is a >= 0, for all sizes? (a // k) * k is a - a % k, which is easier to compare. */
 static bool not_negative(Ctx *c, Dim a) {
-    Dim zero = number(c, 0);
+    Dim zero = dim_whole(c, 0);
     for (int turn = 0; turn < 4; turn++) {
         if (dim_less(c, a, zero) == 0)
             return true;
@@ -47,8 +47,8 @@ static bool not_negative(Ctx *c, Dim a) {
             Dim quotient = dim_floordiv(c, m->atom[0]->a, m->atom[0]->b),
                 rest = dim_mod(c, m->atom[0]->a, m->atom[0]->b);
             Dim whole = dim_sub(c, m->atom[0]->a, rest);
-            next = dim_sub(c, next, dim_mul(c, number(c, m->coef), quotient));
-            next = dim_add(c, next, dim_mul(c, number(c, m->coef / by), whole));
+            next = dim_sub(c, next, dim_mul(c, dim_whole(c, m->coef), quotient));
+            next = dim_add(c, next, dim_mul(c, dim_whole(c, m->coef / by), whole));
             break;
         }
         if (next == a)
@@ -59,12 +59,12 @@ static bool not_negative(Ctx *c, Dim a) {
 }
 
 static bool not_positive(Ctx *c, Dim a) {
-    return not_negative(c, dim_sub(c, number(c, 0), a));
+    return not_negative(c, dim_sub(c, dim_whole(c, 0), a));
 }
 
 /* ---- sums */
 
-static void add_atom(Ctx *c, Sum *s, Term *atom, Dim coef) {
+static void sum_add_atom(Ctx *c, Sum *s, Term *atom, Dim coef) {
     for (int k = 0; k < s->n; k++)
         if (s->atom[k] == atom) {
             s->coef[k] = dim_add(c, s->coef[k], coef);
@@ -89,37 +89,37 @@ static bool known(Ctx *c, const Term *t, Dim *d) {
     }
     if (t->kind != TNumber || t->number != (double)(int64_t)t->number)
         return false;
-    *d = number(c, (int64_t)t->number);
+    *d = dim_whole(c, (int64_t)t->number);
     return true;
 }
 
-static void add_term(Ctx *c, Sum *s, Term *t, Dim by, int depth) {
+static void sum_add(Ctx *c, Sum *s, Term *t, Dim by, int depth) {
     Dim d;
     if (known(c, t, &d)) {
         s->base = dim_add(c, s->base, dim_mul(c, by, d));
         return;
     }
-    if (t->kind == TApply && depth < MostDepth) {
-        Dim minus = dim_sub(c, number(c, 0), by);
+    if (t->kind == TApply && depth < MostNesting) {
+        Dim minus = dim_sub(c, dim_whole(c, 0), by);
         switch (t->fn->id) {
         case FnAdd:
-            add_term(c, s, t->kid[0], by, depth + 1);
-            add_term(c, s, t->kid[1], by, depth + 1);
+            sum_add(c, s, t->kid[0], by, depth + 1);
+            sum_add(c, s, t->kid[1], by, depth + 1);
             return;
         case FnSub:
-            add_term(c, s, t->kid[0], by, depth + 1);
-            add_term(c, s, t->kid[1], minus, depth + 1);
+            sum_add(c, s, t->kid[0], by, depth + 1);
+            sum_add(c, s, t->kid[1], minus, depth + 1);
             return;
         case FnNeg:
-            add_term(c, s, t->kid[0], minus, depth + 1);
+            sum_add(c, s, t->kid[0], minus, depth + 1);
             return;
         case FnMul:
             if (known(c, t->kid[1], &d)) {
-                add_term(c, s, t->kid[0], dim_mul(c, by, d), depth + 1);
+                sum_add(c, s, t->kid[0], dim_mul(c, by, d), depth + 1);
                 return;
             }
             if (known(c, t->kid[0], &d)) {
-                add_term(c, s, t->kid[1], dim_mul(c, by, d), depth + 1);
+                sum_add(c, s, t->kid[1], dim_mul(c, by, d), depth + 1);
                 return;
             }
             break;
@@ -127,12 +127,12 @@ static void add_term(Ctx *c, Sum *s, Term *t, Dim by, int depth) {
             break;
         }
     }
-    add_atom(c, s, t, by);
+    sum_add_atom(c, s, t, by);
 }
 
 static Sum sum_of(Ctx *c, Term *t) {
-    Sum s = { .base = number(c, 0), .whole = true };
-    add_term(c, &s, t, number(c, 1), 0);
+    Sum s = { .base = dim_whole(c, 0), .whole = true };
+    sum_add(c, &s, t, dim_whole(c, 1), 0);
     return s;
 }
 
@@ -141,7 +141,7 @@ static Sum sum_minus(Ctx *c, const Sum *a, const Sum *b) {
     s.base = dim_sub(c, a->base, b->base);
     s.whole = a->whole && b->whole;
     for (int k = 0; k < b->n; k++)
-        add_atom(c, &s, b->atom[k], dim_sub(c, number(c, 0), b->coef[k]));
+        sum_add_atom(c, &s, b->atom[k], dim_sub(c, dim_whole(c, 0), b->coef[k]));
     return s;
 }
 
@@ -167,22 +167,24 @@ static Range sum_range(Ctx *c, const Sum *s, int depth) {
 }
 
 /* The better of two bounds that both hold; either may be missing. */
-static Dim both(Ctx *c, Dim a, Dim b, bool greater) {
+static Dim bound_of_both(Ctx *c, Dim a, Dim b, bool greater) {
     if (!a || !b)
         return a ? a : b;
     return greater ? dim_max(c, a, b) : dim_min(c, a, b);
 }
 
 static Range min_range(Ctx *c, Range a, Range b) {
-    return (Range){ a.lo && b.lo ? dim_min(c, a.lo, b.lo) : NULL, both(c, a.hi, b.hi, false) };
+    return (Range){ a.lo && b.lo ? dim_min(c, a.lo, b.lo) : NULL,
+                    bound_of_both(c, a.hi, b.hi, false) };
 }
 
 static Range max_range(Ctx *c, Range a, Range b) {
-    return (Range){ both(c, a.lo, b.lo, true), a.hi && b.hi ? dim_max(c, a.hi, b.hi) : NULL };
+    return (Range){ bound_of_both(c, a.lo, b.lo, true),
+                    a.hi && b.hi ? dim_max(c, a.hi, b.hi) : NULL };
 }
 
 static Range abs_range(Ctx *c, Range a) {
-    Dim zero = number(c, 0);
+    Dim zero = dim_whole(c, 0);
     if (a.lo && not_negative(c, a.lo))
         return a;
     if (!a.lo || !a.hi)
@@ -191,15 +193,15 @@ static Range abs_range(Ctx *c, Range a) {
 }
 
 static Range mod_range(Ctx *c, Range a, Dim by) {
-    Dim last = dim_sub(c, by, number(c, 1));
+    Dim last = dim_sub(c, by, dim_whole(c, 1));
     if (!not_negative(c, last))
         return (Range){ NULL, NULL };
     bool up = a.lo && not_negative(c, a.lo);
-    return (Range){ number(c, 0), up ? both(c, a.hi, last, false) : last };
+    return (Range){ dim_whole(c, 0), up ? bound_of_both(c, a.hi, last, false) : last };
 }
 
 static Range div_range(Ctx *c, Range a, Dim by) {
-    if (!not_negative(c, dim_sub(c, by, number(c, 1))))
+    if (!not_negative(c, dim_sub(c, by, dim_whole(c, 1))))
         return (Range){ NULL, NULL };
     return (Range){ a.lo ? dim_floordiv(c, a.lo, by) : NULL,
                     a.hi ? dim_floordiv(c, a.hi, by) : NULL };
@@ -254,12 +256,12 @@ static Range apply_range(Ctx *c, Term *t, int depth) {
 
 static Range range(Ctx *c, Term *t, int depth) {
     Dim d;
-    if (depth > MostDepth)
+    if (depth > MostNesting)
         return (Range){ NULL, NULL };
     if (known(c, t, &d))
         return (Range){ d, d };
     if (t->kind == TIndex)
-        return (Range){ number(c, 0), dim_sub(c, t->index->size, number(c, 1)) };
+        return (Range){ dim_whole(c, 0), dim_sub(c, t->index->size, dim_whole(c, 1)) };
     return t->kind == TApply ? apply_range(c, t, depth) : (Range){ NULL, NULL };
 }
 
@@ -277,7 +279,7 @@ static bool clamped_to(Ctx *c, const Term *t, Dim size) {
     const Term *high = low ? t->kid[1] : NULL;
     if (!high || high->kind != TApply || high->fn->id != FnMin)
         return false;
-    return known(c, high->kid[1], &d) && d == dim_sub(c, size, number(c, 1));
+    return known(c, high->kid[1], &d) && d == dim_sub(c, size, dim_whole(c, 1));
 }
 
 bool inside_proved(Ctx *c, Term *pos, Dim size) {
@@ -287,7 +289,7 @@ bool inside_proved(Ctx *c, Term *pos, Dim size) {
         return true;
     Range r = range(c, pos, 0);
     return r.lo && r.hi && not_negative(c, r.lo) &&
-           not_negative(c, dim_sub(c, dim_sub(c, size, number(c, 1)), r.hi));
+           not_negative(c, dim_sub(c, dim_sub(c, size, dim_whole(c, 1)), r.hi));
 }
 
 /* ---- guards */
@@ -298,7 +300,7 @@ static void learn(Ctx *c, Facts *f, Term *a, Term *b, int offset) {
         return;
     Sum x = sum_of(c, a), y = sum_of(c, b);
     f->at[f->n] = sum_minus(c, &x, &y);
-    f->at[f->n].base = dim_add(c, f->at[f->n].base, number(c, offset));
+    f->at[f->n].base = dim_add(c, f->at[f->n].base, dim_whole(c, offset));
     if (f->at[f->n].whole)
         f->n++;
 }
@@ -346,23 +348,23 @@ static bool follows(Ctx *c, const Sum *s, const Facts *f) {
     return false;
 }
 
-static bool guarded(Ctx *c, Term *pos, Dim size, const Facts *f) {
-    Sum p = sum_of(c, pos), zero = { .base = number(c, 0), .whole = true };
+static bool inside_by_guard(Ctx *c, Term *pos, Dim size, const Facts *f) {
+    Sum p = sum_of(c, pos), zero = { .base = dim_whole(c, 0), .whole = true };
     Sum low = sum_minus(c, &zero, &p), high = p;
-    high.base = dim_add(c, dim_sub(c, p.base, size), number(c, 1));
+    high.base = dim_add(c, dim_sub(c, p.base, size), dim_whole(c, 1));
     return p.whole && follows(c, &low, f) && follows(c, &high, f);
 }
 
-static bool check_term(Ctx *c, Term *t, Facts *f, Term **load, int *axis, int depth) {
+static bool reads_inside(Ctx *c, Term *t, Facts *f, Term **load, int *axis, int depth) {
     int mark = f->n;
     if (depth > 400)
         return true;
     if (t->kind == TApply && t->fn->id == FnWhere) {
-        if (!check_term(c, t->kid[0], f, load, axis, depth + 1))
+        if (!reads_inside(c, t->kid[0], f, load, axis, depth + 1))
             return false;
         for (int k = 1; k < 3; k++) {
             learn_cond(c, f, t->kid[0], k == 1);
-            bool fine = check_term(c, t->kid[k], f, load, axis, depth + 1);
+            bool fine = reads_inside(c, t->kid[k], f, load, axis, depth + 1);
             f->n = mark;
             if (!fine)
                 return false;
@@ -370,27 +372,27 @@ static bool check_term(Ctx *c, Term *t, Facts *f, Term **load, int *axis, int de
         return true;
     }
     for (int k = 0; k < t->n; k++) {
-        if (!check_term(c, t->kid[k], f, load, axis, depth + 1))
+        if (!reads_inside(c, t->kid[k], f, load, axis, depth + 1))
             return false;
         if (t->kind != TLoad || t->outside)
             continue;
         Dim size = t->from->type.dim[k];
-        if (inside_proved(c, t->kid[k], size) || guarded(c, t->kid[k], size, f))
+        if (inside_proved(c, t->kid[k], size) || inside_by_guard(c, t->kid[k], size, f))
             continue;
         *load = t;
         *axis = k;
         return false;
     }
-    return !t->outside || check_term(c, t->outside, f, load, axis, depth + 1);
+    return !t->outside || reads_inside(c, t->outside, f, load, axis, depth + 1);
 }
 
 bool inside_check(Ctx *c, const Clause *k, Term **load, int *axis) {
     Facts facts, *f = &facts;
     facts.n = 0;
     for (int j = 0; j < k->ncond; j++) {
-        if (!check_term(c, k->cond[j], f, load, axis, 0))
+        if (!reads_inside(c, k->cond[j], f, load, axis, 0))
             return false;
         learn_cond(c, f, k->cond[j], true);
     }
-    return check_term(c, k->body, f, load, axis, 0);
+    return reads_inside(c, k->body, f, load, axis, 0);
 }

@@ -52,12 +52,12 @@ typedef struct NameScope {
 typedef struct Change { Local *local; Fact before; } Change;
 typedef struct OuterLoop { const Stmt *stmt; struct OuterLoop *up; } OuterLoop;
 typedef struct Branch { const Stmt *stmt; bool other; const struct Branch *up; } Branch;
-typedef struct Named {
-    struct Named *next;
+typedef struct NamedOnce {
+    struct NamedOnce *next;
     Span at;
     const OuterLoop *loop;
     const Branch *branch;
-} Named;
+} NamedOnce;
 
 typedef struct Chain { bool open; const Stmt *last, *cut; Span cut_at; bool second; } Chain;
 
@@ -72,7 +72,7 @@ typedef struct Resolver {
     VEC(Change) changes;                /* undone after a branch */
     VEC(Local *) locals;
     VEC(Def *) defs;
-    Map names;                          /* of instances and parameters → Named, a list */
+    Map names;                          /* of instances and parameters → NamedOnce, a list */
     Map unnamed;                        /* model → the first instance without a name */
     const Stmt *stmt;                   /* under way, for suggestions */
     int reads;

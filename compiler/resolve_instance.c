@@ -85,16 +85,16 @@ void name_instance(Resolver *r, const Path *p, const char *what, const Expr *app
         return;
     }
     Name key = name(c, "%c%s", what[3], text);
-    Named *same = map_get(&r->names, key);
-    for (Named *n = same; n; n = n->next) {
+    NamedOnce *same = map_get(&r->names, key);
+    for (NamedOnce *n = same; n; n = n->next) {
         if (exclusive(n->branch, r->branch) || (turns && n->loop != r->loop))
             continue;
         error_at(c, p->at, "two %ss are named `%s`", strchr(what, ' ') + 1, text);
         note_at(c, n->at, "the first is here");
         return;
     }
-    Named *n = NEW(c, Named);
-    *n = (Named){same, p->at, r->loop, r->branch};
+    NamedOnce *n = NEW(c, NamedOnce);
+    *n = (NamedOnce){same, p->at, r->loop, r->branch};
     map_put(c, &r->names, key, n);
 }
 
@@ -168,7 +168,7 @@ void unnamed_instance(Resolver *r, const Expr *e, Item *model) {
              with_name(r, e, format(c, "%s[%s]", snake(c, model->name), r->loop->stmt->name)));
         return;
     }
-    const Named *first = map_get(&r->unnamed, model);
+    const NamedOnce *first = map_get(&r->unnamed, model);
     if (first && !exclusive(first->branch, r->branch)) {
         warning_at(c, e->at,
                    "two instances of %s have no name: their weights are told apart by counting",
@@ -176,8 +176,8 @@ void unnamed_instance(Resolver *r, const Expr *e, Item *model) {
         note_at(c, first->at, "the first is here");
         help(c, "`%s`", with_name(r, e, "name"));
     } else if (!first) {
-        Named *n = NEW(c, Named);
-        *n = (Named){.at = e->at, .branch = r->branch};
+        NamedOnce *n = NEW(c, NamedOnce);
+        *n = (NamedOnce){.at = e->at, .branch = r->branch};
         map_put(c, &r->unnamed, model, n);
     }
 }

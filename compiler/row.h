@@ -1,9 +1,9 @@
 /* row.h: what the files that apply operators share. Private to row*.c and inside.c.
  *
- * An application goes through four steps: arguments are bound (row.c), the axes of its tensors are
- * matched with the indices of the signature (rowmatch.c), the body becomes terms and nodes (rowterm.c,
- * with rowtype.c for element types and rowvalue.c for what is known while compiling), and every
- * read is proved to be inside (inside.c). */
+ * An application goes through four steps: arguments are bound (rowbind.c), the axes of its tensors
+ * are matched with the indices of the signature (rowmatch.c), the body becomes terms and nodes
+ * (rowterm.c, with rowread.c for reads, rowreduce.c for reductions, rowtype.c for element types and
+ * rowvalue.c for what is known while compiling), and every read is proved to be inside (inside.c). */
 #ifndef ROW_H
 #define ROW_H
 
@@ -77,9 +77,11 @@ typedef struct Row {
     int mark;                           /* nodes of g before this application */
 } Row;
 
-/* row.c */
+/* rowop.c */
 void  row_error(Row *r, Span where, const char *fmt, ...);
 Item *row_find(Ctx *c, Item *from, Name n);                  /* an op by name, as `from`'s file sees it */
+Expr *row_field(Item *decl, const char *n);                  /* of an extern's body: `reference` */
+Expr *row_only_value(const Item *decl);                      /* of a body that only returns; or NULL */
 bool  row_is_attr(const Field *f);                           /* compile-time parameter */
 bool  row_is_scalar_extern(Item *decl);
 bool  row_is_scalar(Ctx *c, Item *decl);                     /* can be written out inside an index expression */
@@ -91,7 +93,6 @@ Span  user_span(Ctx *c, Span at);                            /* where the user a
 /* One node, checked to read inside; NULL if it does not (reported). */
 Tensor *row_node(Ctx *c, Graph *g, Call *call, Name nm, Name path, Axis *axis, int naxis, const Clause *k);
 Dim   axis_size(Ctx *c, const Axis *a);
-Term *radix(Ctx *c, Term **digit, Dim *size, int n);         /* one position from several digits */
 Value tensor_value(Tensor *t, Span at);
 Value poison(Span at);
 void  note_sizes(Ctx *c, Dim a, Dim b);                      /* where two sizes that differ come from */
@@ -131,12 +132,36 @@ bool  elem_admits(Name type, Elem e);                        /* does `: int` tak
 Elem  elem_settled(Row *r, Elem e);                          /* what an untyped number becomes at last */
 const char *a_elem(Elem e);                                  /* "an i32", "a u8" */
 
+/* rowbind.c */
+void  row_bind_attr(Row *r, const Field *f, const Value *v);
+bool  row_bind_default(Row *r, const Field *f, bool last);
+Elem  row_shared_type(Row *r, Value *arg);                   /* of the tensors among the arguments */
+void  row_bind_attrs(Row *r, Value *arg);                    /* values known while compiling … */
+void  row_bind_defaults(Row *r, bool last);                  /* … and defaults; last: they must be known */
+void  row_bind_tensors(Row *r, Value *arg);
+
 /* rowterm.c */
 Term *row_term(Row *r, Expr *e, int seq);
-bool  row_clause(Row *r, Expr *e, Clause *k);                /* the value of a node: its reduction, or none */
+Term *row_fn(Row *r, Span where, const Fn *f, Elem to, Term **arg, int n);    /* f applied, or a message */
+Term *row_broken(Row *r, Span where, const char *text);      /* a message; a term in its place */
+Term *zero_term(Ctx *c);
+Term *size_number(Ctx *c, Dim d);                            /* a size, or the i32 it is */
+
+/* rowread.c */
 void  row_run(Row *r, Index *i);                             /* opens a loop */
-Tensor *row_emit(Row *r, Name nm, Axis *axis, int naxis, Clause *k, Elem want);   /* NULL: an error was reported */
+bool  index_runs(Row *r, const Index *i);
 RowTensor *row_tensor(Row *r, Name n);
+Term *radix(Ctx *c, Term **digit, Dim *size, int n);         /* one position from several digits */
+Term *read_own_term(Row *r, RowTensor *t, Span where);       /* x, at its own indices */
+Term *read_at(Row *r, Expr *e, int seq);                     /* x[e, …] */
+Term *ask_inside(Row *r, Expr *e, int seq);                  /* inside(x[e, …]) */
+
+/* rowreduce.c */
+Reduce row_reduction(const Expr *e);                         /* NoReduce: it is none */
+bool  row_reduce(Row *r, Expr *e, int seq, Clause *k);
+Term *row_cut_off(Row *r, Clause *k, Span where);            /* inside an expression: a node, read back */
+bool  row_clause(Row *r, Expr *e, Clause *k);                /* the value of a node: its reduction, or none */
+Tensor *row_emit(Row *r, Name nm, Axis *axis, int naxis, Clause *k, Elem want);   /* NULL: reported */
 
 /* inside.c */
 bool  term_upper(Ctx *c, Term *t, Dim *hi);                  /* the greatest value of an integer term */

@@ -56,13 +56,13 @@ Value whole_value(Ctx *c, Graph *g, const char *op, Axis *axis, int naxis, Term 
 
 /* ---- entries */
 
-static void wrong(Picked *p, Span at, const char *text) {
+static void pick_wrong(Picked *p, Span at, const char *text) {
     if (!p->bad)
         error_at(p->c, at, "%s", text);
     p->bad = true;
 }
 
-static Term *size_term(Ctx *c, Dim d) {
+static Term *size_or_number(Ctx *c, Dim d) {
     Term *t = term_size(c, d);
     return t->kind == TNumber ? term_number(c, I32, t->number) : t;
 }
@@ -94,17 +94,17 @@ static Dim from_end(Ctx *c, Dim d, Dim size) {
 
 static void one_place(Picked *p, const Pick *k, Dim size) {
     Dim at = from_end(p->c, k->a.whole, size);
-    if (!inside_proved(p->c, size_term(p->c, at), size)) {
+    if (!inside_proved(p->c, size_or_number(p->c, at), size)) {
         int64_t x, y;
         bool sure = dim_number(at, &x) && dim_number(size, &y);
-        wrong(p, k->at,
-              format(p->c,
-                     sure ? "index %s is outside an axis of size %s"
-                          : "index %s may be outside an axis of size %s",
-                     dim_text(p->c, k->a.whole), dim_text(p->c, size)));
+        pick_wrong(p, k->at,
+                   format(p->c,
+                          sure ? "index %s is outside an axis of size %s"
+                               : "index %s may be outside an axis of size %s",
+                          dim_text(p->c, k->a.whole), dim_text(p->c, size)));
         return;
     }
-    p->at[p->n++] = size_term(p->c, at);
+    p->at[p->n++] = size_or_number(p->c, at);
     p->whole = false;
 }
 
@@ -124,11 +124,11 @@ static void run_time_slice(Picked *p, const Pick *k) {
                *b = k->has_b && k->b.at.src ? source_text(p->c, k->b.at) : "";
     size_t n = strlen(a);
     const char *length = !strncmp(b, a, n) && !strncmp(b + n, " + ", 3) ? b + n + 3 : "…";
-    wrong(p, k->at, "a slice that starts at run time needs a length known when compiling");
+    pick_wrong(p, k->at, "a slice that starts at run time needs a length known when compiling");
     help(p->c, "`%s +: %s`: from %s, %s long", a, length, a, length);
 }
 
-static void slice(Picked *p, const Pick *k, Dim size) {
+static void pick_slice(Picked *p, const Pick *k, Dim size) {
     Ctx *c = p->c;
     int64_t step = 1;
     if ((k->has_a && k->a.kind == VTensor) || (k->has_b && k->b.kind == VTensor)) {
@@ -139,9 +139,9 @@ static void slice(Picked *p, const Pick *k, Dim size) {
                 (!k->has_s || k->s.kind == VInt);
     if (!ints || (k->has_s && (!dim_number(k->s.whole, &step) || step == 0 || step < -(1 << 30) ||
                                step > 1 << 30))) {
-        wrong(p, k->at,
-              ints ? "the step of a slice is a number other than 0"
-                   : "a slice is made of integers");
+        pick_wrong(p, k->at,
+                   ints ? "the step of a slice is a number other than 0"
+                        : "a slice is made of integers");
         return;
     }
     if (!k->has_a && !k->has_b && step == 1) {
@@ -156,22 +156,22 @@ static void slice(Picked *p, const Pick *k, Dim size) {
     if (dim_less(c, span, zero) == 1)
         count = zero;
     else if (dim_less(c, span, zero) != 0) {
-        wrong(p, k->at,
-              format(c, "this slice may be negative: %s is not always at least %s",
-                     dim_text(c, step > 0 ? b : a), dim_text(c, step > 0 ? a : b)));
+        pick_wrong(p, k->at,
+                   format(c, "this slice may be negative: %s is not always at least %s",
+                          dim_text(c, step > 0 ? b : a), dim_text(c, step > 0 ? a : b)));
         return;
     }
     if (!dim_is(count, 0) &&
         (dim_less(c, a, zero) != 0 || dim_less(c, size, step > 0 ? b : a) != 0)) {
-        wrong(p, k->at,
-              format(c, "this slice is not inside an axis of size %s", dim_text(c, size)));
+        pick_wrong(p, k->at,
+                   format(c, "this slice is not inside an axis of size %s", dim_text(c, size)));
         return;
     }
     if (dim_is(a, 0) && step == 1 && dim_equal(c, b, size)) {
         whole_axis(p, size);
         return;
     }
-    stretch(p, size_term(c, a), step, count);
+    stretch(p, size_or_number(c, a), step, count);
 }
 
 static Term *as_position(Ctx *c, Term *t) {
@@ -183,49 +183,50 @@ static bool run_time_scalar(const Value *v) {
 }
 
 /* a +: n, n long from a, which may be a run-time value. */
-static void run(Picked *p, const Pick *k, Dim size) {
+static void start_at_run_time(Picked *p, const Pick *k, Dim size) {
     Ctx *c = p->c;
     if (k->b.kind != VInt) {
-        wrong(p, k->at, "the length of a slice must be known when compiling");
+        pick_wrong(p, k->at, "the length of a slice must be known when compiling");
         return;
     }
     Dim rest = dim_sub(c, size, k->b.whole), zero = dim(c, 0);
     if (dim_less(c, k->b.whole, zero) != 0 || dim_less(c, rest, zero) != 0) {
-        wrong(p, k->at,
-              format(c, "%s elements of an axis of size %s: they need not fit",
-                     dim_text(c, k->b.whole), dim_text(c, size)));
+        pick_wrong(p, k->at,
+                   format(c, "%s elements of an axis of size %s: they need not fit",
+                          dim_text(c, k->b.whole), dim_text(c, size)));
         note_sizes(c, k->b.whole, size);
         return;
     }
     if (k->a.kind == VInt) {
         Dim a = from_end(c, k->a.whole, size);
         if (dim_less(c, a, zero) != 0 || dim_less(c, rest, a) != 0)
-            wrong(p, k->at,
-                  format(c, "this slice is not inside an axis of size %s", dim_text(c, size)));
+            pick_wrong(p, k->at,
+                       format(c, "this slice is not inside an axis of size %s", dim_text(c, size)));
         else
-            stretch(p, size_term(c, a), 1, k->b.whole);
+            stretch(p, size_or_number(c, a), 1, k->b.whole);
         return;
     }
     if (!run_time_scalar(&k->a)) {
-        wrong(p, k->at, "a slice starts at one integer");
+        pick_wrong(p, k->at, "a slice starts at one integer");
         return;
     }
     Term *start = as_position(c, term_load(c, k->a.tensor, NULL, 0, NULL, k->a.tensor->name));
     start = term_apply2(c, FnMax, I32, term_number(c, I32, 0),
-                        term_apply2(c, FnMin, I32, start, size_term(c, rest)));
+                        term_apply2(c, FnMin, I32, start, size_or_number(c, rest)));
     stretch(p, start, 1, k->b.whole);
 }
 
-static void gather(Picked *p, const Pick *k, Dim size) {
+static void pick_gather(Picked *p, const Pick *k, Dim size) {
     Ctx *c = p->c;
-    Term *zero = term_number(c, I32, 0), *last = size_term(c, dim_sub(c, size, dim(c, 1)));
+    Term *zero = term_number(c, I32, 0), *last = size_or_number(c, dim_sub(c, size, dim(c, 1)));
     if (!elem_is_int(k->a.tensor->type.elem)) {
-        wrong(p, k->at,
-              format(c, "an index must be an integer, found %s", type_text(c, &k->a.tensor->type)));
+        pick_wrong(
+            p, k->at,
+            format(c, "an index must be an integer, found %s", type_text(c, &k->a.tensor->type)));
         return;
     }
     if (dim_is(size, 0)) {
-        wrong(p, k->at, "an axis of size 0 has no elements");
+        pick_wrong(p, k->at, "an axis of size 0 has no elements");
         return;
     }
     Term *at = as_position(
@@ -235,7 +236,7 @@ static void gather(Picked *p, const Pick *k, Dim size) {
 }
 
 /* The common shape of the integer tensors, before any of them is read. */
-static void common(Picked *p, Pick *pick, int n, Span at) {
+static void gathered_shape(Picked *p, Pick *pick, int n, Span at) {
     int bad;
     for (int k = 0; k < n; k++) {
         Pick *x = &pick[k];
@@ -244,7 +245,7 @@ static void common(Picked *p, Pick *pick, int n, Span at) {
         if (x->a.kind == VList) {
             Tensor *t = row_constant(p->c, x->a, I32);
             if (!t) {
-                wrong(p, x->at, "a list of integers is wanted here");
+                pick_wrong(p, x->at, "a list of integers is wanted here");
                 return;
             }
             x->a = tensor_value(t, x->a.at);
@@ -254,9 +255,9 @@ static void common(Picked *p, Pick *pick, int n, Span at) {
         if (!p->has_gather)
             p->gathered = x->a.tensor->type;
         else if (!broadcast(p->c, &p->gathered, &x->a.tensor->type, &p->gathered, &bad)) {
-            wrong(p, at,
-                  format(p->c, "the indices %s and %s do not fit", type_text(p->c, &p->gathered),
-                         type_text(p->c, &x->a.tensor->type)));
+            pick_wrong(p, at,
+                       format(p->c, "the indices %s and %s do not fit",
+                              type_text(p->c, &p->gathered), type_text(p->c, &x->a.tensor->type)));
             return;
         }
         p->has_gather = true;
@@ -268,13 +269,13 @@ static void common(Picked *p, Pick *pick, int n, Span at) {
         p->gather[k] = index_new(p->c, name(p->c, "g%d", k + 1), p->gathered.dim[k]);
 }
 
-static void entry(Picked *p, Pick *k, Dim size, bool *placed) {
+static void pick_entry(Picked *p, Pick *k, Dim size, bool *placed) {
     if (k->kind == SubSlice) {
-        slice(p, k, size);
+        pick_slice(p, k, size);
         return;
     }
     if (k->kind == SubRun) {
-        run(p, k, size);
+        start_at_run_time(p, k, size);
         return;
     }
     if (k->a.kind == VInt) {
@@ -282,13 +283,13 @@ static void entry(Picked *p, Pick *k, Dim size, bool *placed) {
         return;
     }
     if (k->a.kind != VTensor) {
-        wrong(p, k->at, "an index is an integer, a slice, an integer tensor, `none` or `...`");
+        pick_wrong(p, k->at, "an index is an integer, a slice, an integer tensor, `none` or `...`");
         return;
     }
     for (int j = 0; j < p->ngather && !*placed; j++)
         add_axis(p, p->gather[j]);
     *placed = true;
-    gather(p, k, size);
+    pick_gather(p, k, size);
 }
 
 static bool adds_axis(const Pick *k) {
@@ -309,15 +310,15 @@ static void pick_all(Picked *p, const Type *x, Pick *pick, int n, Span at) {
             real += !adds_axis(&pick[k]);
     }
     if (dots > 1) {
-        wrong(p, at, "`...` stands once in an index");
+        pick_wrong(p, at, "`...` stands once in an index");
         return;
     }
     if (real > x->rank) {
-        wrong(p, at, format(p->c, "%d indices of %s", real, type_text(p->c, x)));
+        pick_wrong(p, at, format(p->c, "%d indices of %s", real, type_text(p->c, x)));
         return;
     }
     p->whole = true;
-    common(p, pick, n, at);
+    gathered_shape(p, pick, n, at);
     for (int k = 0; k < n && !p->bad; k++) {
         if (adds_axis(&pick[k])) {
             add_axis(p, NULL);
@@ -326,12 +327,12 @@ static void pick_all(Picked *p, const Type *x, Pick *pick, int n, Span at) {
             for (int m = 0; m < x->rank - real; m++)
                 whole_axis(p, x->dim[p->n]);
         else
-            entry(p, &pick[k], x->dim[p->n], &placed);
+            pick_entry(p, &pick[k], x->dim[p->n], &placed);
     }
     while (!p->bad && p->n < x->rank)
         whole_axis(p, x->dim[p->n]);
     if (!p->bad && p->naxis > MaxRank)
-        wrong(p, at, format(p->c, "a result of more than %d axes", MaxRank));
+        pick_wrong(p, at, format(p->c, "a result of more than %d axes", MaxRank));
 }
 
 /* ---- reading */

@@ -264,8 +264,8 @@ static void not_representable(Ctx *c, const Fn *f, Value *arg, int n, int which,
     help(c, "`%s %s %s`", which ? converted : number, w->symbol, which ? number : converted);
 }
 
-static void complain(Ctx *c, Fault fault, const Fn *f, Value *arg, Term **term, int n, int which,
-                     Span at) {
+static void scalar_fault(Ctx *c, Fault fault, const Fn *f, Value *arg, Term **term, int n,
+                         int which, Span at) {
     int from = f->id == FnWhere ? 1 : 0, typed = from;
     for (int k = n - 1; k >= from; k--)
         if (term[k]->elem != AnyInt && term[k]->elem != AnyFloat)
@@ -304,7 +304,7 @@ static void complain(Ctx *c, Fault fault, const Fn *f, Value *arg, Term **term, 
 /* ---- applied */
 
 /* What heads a kernel that is this function alone. */
-static const char *line_of(Ctx *c, const Fn *f, Elem to, int n) {
+static const char *scalar_line(Ctx *c, const Fn *f, Elem to, int n) {
     const struct Word *w = word_of(f);
     if (f->id == FnCast)
         return format(c, "op %s(x) = %s(x)", elem_name(to), elem_name(to));
@@ -392,7 +392,7 @@ Value row_scalar(Ctx *c, Graph *g, const Fn *f, Elem to, Value *given, int n, Sp
     }
     Clause clause = { .body = fn_term(c, f, to, term, n, &fault, &which) };
     if (!clause.body) {
-        complain(c, fault, f, arg, term, n, which, at);
+        scalar_fault(c, fault, f, arg, term, n, which, at);
         return poison(at);
     }
     Row settle = { .number = NoElem };
@@ -400,7 +400,7 @@ Value row_scalar(Ctx *c, Graph *g, const Fn *f, Elem to, Value *given, int n, Sp
     clause.body = clause.body->kind == TSize ? term_apply1(c, FnCast, e, clause.body)
                                              : term_as(c, clause.body, e);
     Name own = op_name(c, f, to);
-    Call *call = call_new(c, own, line_of(c, f, to, n), path, at);
+    Call *call = call_new(c, own, scalar_line(c, f, to, n), path, at);
     Axis *axis = loop_axes(c, index, shape.rank);
     for (int k = 0; k < shape.rank; k++)
         if (dim_is(shape.dim[k], 1))

@@ -74,26 +74,26 @@ static void foundname(Row *r, Name n, int *times) {
     *times = len;
 }
 
-static void count(Row *r, Expr *e, int *times) {
+static void sequence_length(Row *r, Expr *e, int *times) {
     if (!e)
         return;
     if (e->kind == EName)
         foundname(r, e->name, times);
     for (int k = 0; k < e->n; k++)
-        count(r, e->kid[k], times);
+        sequence_length(r, e->kid[k], times);
     for (int k = 0; k < e->narg; k++) {
-        count(r, e->arg[k].key, times);
-        count(r, e->arg[k].value, times);
+        sequence_length(r, e->arg[k].key, times);
+        sequence_length(r, e->arg[k].value, times);
     }
     for (int k = 0; k < e->nsub; k++)
-        count(r, e->sub[k].a, times);
+        sequence_length(r, e->sub[k].a, times);
 }
 
 int row_times(Row *r, Expr *e) {
     int times = -1;
     if (e->kind == EPack)
         e = e->kid[0];
-    count(r, e, &times);
+    sequence_length(r, e, &times);
     if (times < 0 && r->nseq == 1)
         times = r->seq[0].n; /* numbers alone: as often as the one sequence */
     if (times < 0) {
@@ -217,7 +217,7 @@ void row_axes(Row *r, Value *arg) {
 
 /* The k-th axis of the op's list is which axis of the tensor: those `axis` names stand at the end.
  */
-static void place(Row *r, RowTensor *t, DimList d) {
+static void place_pat(Row *r, RowTensor *t, DimList d) {
     bool taken[MaxRank] = { false };
     int at = 0;
     for (int k = 0; k < t->n; k++)
@@ -272,7 +272,7 @@ static bool lengths(Row *r, RowTensor *t, const Field *f, DimList d, int *len) {
     return true;
 }
 
-static void match_dots(Row *r, RowTensor *t, int n, int from) {
+static void tensor_dots(Row *r, RowTensor *t, int n, int from) {
     for (int m = 0; m < n; m++) {
         int dot = n - 1 - m;
         Dim own = t->tensor->type.dim[t->axis[from + m]];
@@ -312,11 +312,11 @@ void row_match(Row *r, RowTensor *t, const Field *f) {
     t->n = t->tensor->type.rank;
     if (!lengths(r, t, f, d, len))
         return;
-    place(r, t, d);
+    place_pat(r, t, d);
     for (int k = 0; k < d.n && !r->bad; k++) {
         const DimExpr *x = &d.at[k];
         if (x->kind == DimDots) {
-            match_dots(r, t, len[k], at);
+            tensor_dots(r, t, len[k], at);
             at += len[k];
             continue;
         }
@@ -336,21 +336,21 @@ void row_match(Row *r, RowTensor *t, const Field *f) {
 
 /* ---- the equations */
 
-static char *part_text(Row *r, const Part *p) {
+static char *pat_text(Row *r, const Part *p) {
     return p->name ? format(r->c, "%s", index_name(r, p->name, p->seq)) : dim_text(r->c, p->fixed);
 }
 
 static char *product_text(Row *r, const Part *p, int n) {
     Text t = { 0 };
     for (int k = 0; k < n; k++)
-        text_add(r->c, &t, "%s%s", k ? " * " : "", part_text(r, &p[k]));
+        text_add(r->c, &t, "%s%s", k ? " * " : "", pat_text(r, &p[k]));
     return t.s ? t.s : format(r->c, "1");
 }
 
-static void conflict(Row *r, const Equation *q, const Part *p, int n, Dim known) {
+static void size_conflict(Row *r, const Equation *q, const Part *p, int n, Dim known) {
     RowIndex *i = n == 1 && p->name ? row_index_find(r, p->name, p->seq) : NULL;
     if (i && i->from)
-        row_error(r, r->at, "%s: %s is %s in `%s` and %s in `%s`", r->decl->name, part_text(r, p),
+        row_error(r, r->at, "%s: %s is %s in `%s` and %s in `%s`", r->decl->name, pat_text(r, p),
                   dim_text(r->c, i->size), i->from, dim_text(r->c, q->size), q->who);
     else
         row_error(r, r->at, "%s: axis %d of `%s` is %s, and %s is wanted", r->decl->name, q->axis,
@@ -369,7 +369,7 @@ static void bind_parts(Row *r, Part *p, int n) {
 }
 
 /* One try: solved, contradicted, or left for later. */
-static void solve(Row *r, Equation *q, bool last) {
+static void solve_equation(Row *r, Equation *q, bool last) {
     Part p[MaxParts];
     Dim known = dim(r->c, 1), rest;
     int n = row_parts(r, q->e, q->seq, p), unknown = -1, open = 0;
@@ -387,7 +387,7 @@ static void solve(Row *r, Equation *q, bool last) {
         return;
     if (open == 0) {
         if (!dim_equal(r->c, known, q->size))
-            conflict(r, q, p, n, known);
+            size_conflict(r, q, p, n, known);
         q->done = true;
     } else if (open == 1) {
         if (!dim_exact(r->c, q->size, known, &rest)) {
@@ -408,7 +408,7 @@ void row_settle(Row *r) {
         moved = false;
         for (int k = 0; k < r->nequation && !r->bad; k++)
             if (!r->equation[k].done) {
-                solve(r, &r->equation[k], false);
+                solve_equation(r, &r->equation[k], false);
                 moved |= r->equation[k].done;
             }
     }

@@ -15,7 +15,7 @@ static bool is_any(Elem e) {
 }
 
 /* The integers a type holds; for floats everything fits. */
-static bool fits(Elem e, double v) {
+static bool elem_holds(Elem e, double v) {
     static const double range[][2] = {
         [I8] = { -0x1p7, 0x1p7 },    [I16] = { -0x1p15, 0x1p15 }, [I32] = { -0x1p31, 0x1p31 },
         [I64] = { -0x1p63, 0x1p63 }, [U8] = { 0, 0x1p8 },         [U16] = { 0, 0x1p16 },
@@ -81,7 +81,7 @@ Term *term_as(Ctx *c, Term *t, Elem e) {
 
 /* The type two sides have in common; NoElem if they do not mix. A float that is whole may be an
  * integer. */
-static Elem join(Elem a, Elem b, const Term *x, const Term *y) {
+static Elem join_elems(Elem a, Elem b, const Term *x, const Term *y) {
     if (a == b)
         return a;
     if (a == NoElem || b == NoElem)
@@ -94,9 +94,9 @@ static Elem join(Elem a, Elem b, const Term *x, const Term *y) {
         return b;
     if (b == AnyFloat && elem_is_float(a))
         return a;
-    if (a == AnyFloat && elem_is_int(b) && x->kind == TNumber && fits(b, x->number))
+    if (a == AnyFloat && elem_is_int(b) && x->kind == TNumber && elem_holds(b, x->number))
         return b;
-    if (b == AnyFloat && elem_is_int(a) && y->kind == TNumber && fits(a, y->number))
+    if (b == AnyFloat && elem_is_int(a) && y->kind == TNumber && elem_holds(a, y->number))
         return a;
     return NoElem;
 }
@@ -105,7 +105,7 @@ static bool join_all(Term **arg, int from, int n, Elem *out, Fault *fault, int *
     Elem e = arg[from]->elem;
     int typed = from;
     for (int k = from + 1; k < n; k++) {
-        Elem next = join(e, arg[k]->elem, arg[typed], arg[k]);
+        Elem next = join_elems(e, arg[k]->elem, arg[typed], arg[k]);
         if (next == NoElem) {
             bool one = e == Bool, other = arg[k]->elem == Bool;
             *which = other || (!one && is_any(arg[k]->elem)) ? k : typed;
@@ -117,7 +117,7 @@ static bool join_all(Term **arg, int from, int n, Elem *out, Fault *fault, int *
         e = next;
     }
     for (int k = from; k < n; k++)
-        if (arg[k]->kind == TNumber && is_any(arg[k]->elem) && !fits(e, arg[k]->number)) {
+        if (arg[k]->kind == TNumber && is_any(arg[k]->elem) && !elem_holds(e, arg[k]->number)) {
             *which = k;
             *fault = FaultNumber;
             return false;

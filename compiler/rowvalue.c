@@ -43,7 +43,7 @@ static bool size_named(Row *r, Name n, int seq, Dim *out) {
     return false;
 }
 
-static bool name_value(Row *r, Expr *e, int seq, Value *out) {
+static bool known_name(Row *r, Expr *e, int seq, Value *out) {
     static const struct {
         const char *name;
         double value;
@@ -225,7 +225,7 @@ static bool unary_value(Row *r, Expr *e, int seq, Value *out) {
     return true;
 }
 
-static bool list_value(Row *r, Expr *e, int seq, Value *out) {
+static bool known_list(Row *r, Expr *e, int seq, Value *out) {
     *out = (Value){ .kind = VList, .n = e->n, .item = NEWN(r->c, Value, e->n + 1), .at = e->at };
     for (int k = 0; k < e->n; k++)
         if (!row_value(r, e->kid[k], seq, &out->item[k]))
@@ -276,7 +276,7 @@ static bool convert_value(Ctx *c, const char *f, const Value *v, Value *out) {
 }
 
 /* Of calls only these few: the rest is arithmetic of terms, folded there. */
-static bool call_value(Row *r, Expr *e, int seq, Value *out) {
+static bool known_call(Row *r, Expr *e, int seq, Value *out) {
     Value a, b;
     double x, y;
     if (e->kid[0]->kind != EName)
@@ -325,15 +325,15 @@ bool row_value(Row *r, Expr *e, int seq, Value *out) {
         *out = (Value){ .kind = VNone, .at = e->at };
         return true;
     case EName:
-        return name_value(r, e, seq, out);
+        return known_name(r, e, seq, out);
     case EList:
-        return list_value(r, e, seq, out);
+        return known_list(r, e, seq, out);
     case EUnary:
         return unary_value(r, e, seq, out);
     case EBinary:
         return binary_value(r, e, seq, out);
     case ECall:
-        return call_value(r, e, seq, out);
+        return known_call(r, e, seq, out);
     case EIf:
         return row_value(r, e->kid[0], seq, &v) && v.kind == VBool &&
                row_value(r, e->kid[v.number != 0 ? 1 : 2], seq, out);

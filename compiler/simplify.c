@@ -191,6 +191,21 @@ static bool drop_reduction(Ctx *c, Node *n)
     return true;
 }
 
+/* Where no term ever counts, as for a kernel that lies on nothing but padding, there is no reduction. */
+static bool drop_absent(Ctx *c, Node *n)
+{
+    bool has, never = false;
+    for (int i = 0; i < n->ncond; i++)
+        never = never || (n->cond[i]->kind == TNumber && n->cond[i]->number == 0);
+    if (!n->reduce || !never)
+        return false;
+    double neutral = reduce_neutral(n->reduce, &has);
+    n->body = term_number(c, has ? n->body->elem : n->out->type.elem, has ? neutral : 0);
+    n->reduce = NoReduce;
+    n->nbind = n->ncond = 0;
+    return true;
+}
+
 /* sum(i: 1) is I, exactly. */
 static bool drop_count(Ctx *c, Node *n)
 {
@@ -210,7 +225,7 @@ static bool drop_count(Ctx *c, Node *n)
 
 /* Each changes a node to an equal one; true: it did. In the order in which one makes work for the next. */
 static bool (*const rewrite[])(Ctx *, Node *) = {
-    drop_ones, guards_to_conditions, split_radix, drop_reduction, drop_count,
+    drop_ones, guards_to_conditions, split_radix, drop_absent, drop_reduction, drop_count,
 };
 
 static bool node_clean(Ctx *c, Node *n)

@@ -18,27 +18,6 @@ const Dialect c_words = {
 
 /* ---- names */
 
-static const char *const keywords[] = {
-    "alignas", "alignof", "and", "asm", "auto", "bool", "break", "case", "catch", "char", "class",
-    "const", "constexpr", "continue", "default", "delete", "do", "double", "else", "enum", "explicit",
-    "export", "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int", "long",
-    "mutable", "namespace", "new", "not", "nullptr", "operator", "or", "private", "protected",
-    "public", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct",
-    "switch", "template", "this", "throw", "true", "try", "typedef", "typename", "union", "unsigned",
-    "using", "virtual", "void", "volatile", "while", "xor", NULL,
-};
-
-char *c_identifier(Ctx *c, const char *path) {
-    char *s = format(c, isdigit((unsigned char)*path) ? "_%s" : "%s", path);
-    for (char *p = s; *p; p++)
-        if (!isalnum((unsigned char)*p))
-            *p = '_';
-    for (int i = 0; keywords[i]; i++)
-        if (!strcmp(keywords[i], s))
-            return format(c, "%s_", s);
-    return s;
-}
-
 const char *c_elem(Ctx *c, Elem e) {
     return c_words.elem[elem_storage(c, e)];
 }
@@ -61,22 +40,65 @@ int64_t c_count(const Type *t) {
     return n;
 }
 
+static Name as_name(Ctx *c, const char *s) {
+    return intern(c, s, strlen(s));
+}
+
+static void claim(Ctx *c, Map *taken, const char *s) {
+    map_put(c, taken, as_name(c, s), (void *)as_name(c, s));
+}
+
 /* Two paths that C would spell alike get a number after the first. */
-static char *unique(Ctx *c, Map *taken, const char *path) {
+static char *free_word(Ctx *c, Map *taken, const char *path) {
     char *base = c_identifier(c, path), *s = base;
-    for (int i = 2; map_get(taken, intern(c, s, strlen(s))); i++)
+    for (int i = 2; map_get(taken, as_name(c, s)); i++)
         s = format(c, "%s_%d", base, i);
-    map_put(c, taken, intern(c, s, strlen(s)), s);
+    claim(c, taken, s);
     return s;
+}
+
+static char *function_name(const Interface *f, const Routine *r) {
+    return r->graph->name ? format(f->c, "%s_%s", f->prefix, r->graph->name) : format(f->c, "%s", f->prefix);
+}
+
+/* What is spoken for inside an entry: the sizes, our own words, the functions it calls. */
+static Map taken_in(const Interface *f, const Routine *r) {
+    static const char *const ours[] = { "w", "s", "work", "arena" };
+    Ctx *c = f->c;
+    Map taken = {0};
+    for (int i = 0; i < r->graph->size.n; i++)
+        claim(c, &taken, r->graph->size.at[i]->name);
+    for (int i = 0; i < 4; i++)
+        claim(c, &taken, ours[i]);
+    for (int i = 0; i < f->code->kernel.n; i++)
+        claim(c, &taken, f->code->kernel.at[i]->name);
+    for (int i = 0; i < f->member.cap; i++) {
+        const Tensor *t = f->member.slot[i].key;
+        if (t && t->kind == TConst)
+            claim(c, &taken, f->member.slot[i].value);
+    }
+    return taken;
+}
+
+/* Tensor → name of each input and output; the same in the header and in the source. */
+static Map name_terminals(const Interface *f, const Routine *r, Map *taken) {
+    const Graph *g = r->graph;
+    Map names = {0};
+    for (int i = 0; i < g->input.n; i++)
+        map_put(f->c, &names, g->input.at[i].tensor, free_word(f->c, taken, g->input.at[i].name));
+    for (int i = 0; i < g->output.n; i++)
+        if (!map_get(&names, g->output.at[i].tensor))
+            map_put(f->c, &names, g->output.at[i].tensor, free_word(f->c, taken, g->output.at[i].name));
+    return names;
 }
 
 static void name_members(Interface *f) {
     Program *p = f->code->program;
     Map weights = {0}, states = {0};
     for (int i = 0; i < p->param.n; i++)
-        map_put(f->c, &f->member, p->param.at[i], unique(f->c, &weights, p->param.at[i]->path));
+        map_put(f->c, &f->member, p->param.at[i], free_word(f->c, &weights, p->param.at[i]->path));
     for (int i = 0; i < p->state.n; i++)
-        map_put(f->c, &f->member, p->state.at[i], unique(f->c, &states, p->state.at[i]->path));
+        map_put(f->c, &f->member, p->state.at[i], free_word(f->c, &states, p->state.at[i]->path));
 }
 
 /* ---- constants */
@@ -125,7 +147,7 @@ static void print_constants(Interface *f, Emit *e) {
                 Tensor *t = step->arg[i];
                 if (t->kind != TConst || map_get(&f->member, t))
                     continue;
-                char *n = unique(f->c, &taken, format(f->c, "%s_table", t->name));
+                char *n = free_word(f->c, &taken, format(f->c, "%s_table", t->name));
                 map_put(f->c, &f->member, t, n);
                 print_constant(f, e, t, n);
             }
@@ -174,37 +196,29 @@ static void print_state_struct(const Interface *f, Emit *h) {
     emit_blank(h);
 }
 
-/* A terminal's name, unless the function has a parameter or a variable of its own of that name. */
-static char *terminal_name(const Interface *f, const Terminal *t) {
-    char *n = c_identifier(f->c, t->name);
-    bool taken = (needs_weights(f) && !strcmp(n, "w")) || (needs_state(f) && !strcmp(n, "s")) ||
-                 (f->code->work_bytes && (!strcmp(n, "work") || !strcmp(n, "arena")));
-    return taken ? format(f->c, "%s_", n) : n;
-}
-
-static char *terminal_parameter(const Interface *f, const Terminal *t, bool output) {
-    Ctx *c = f->c;
+static char *terminal_parameter(Ctx *c, const Map *names, const Terminal *t, bool output) {
     const Type *type = &t->tensor->type;
-    const char *n = terminal_name(f, t);
+    const char *n = map_get(names, t->tensor);
     if (!output && type->rank == 0)
         return format(c, "%s %s", c_elem(c, type->elem), n);
     return format(c, "%s%s *%s", output ? "" : "const ", c_elem(c, type->elem), n);
 }
 
 /* int NAME(const NAME_weights *w, NAME_state *s, inputs, outputs, sizes that vary, void *work) */
-static void print_signature(const Interface *f, Emit *e, const Routine *r, const char *tail) {
+static void print_entry_head(const Interface *f, Emit *e, const Routine *r, const char *tail) {
     Ctx *c = f->c;
     const Graph *g = r->graph;
     VEC(char *) part = {0};
+    Map taken = taken_in(f, r), names = name_terminals(f, r, &taken);
     if (needs_weights(f))
         push(c, &part, format(c, "const %s_weights *w", f->prefix));
     if (needs_state(f))
         push(c, &part, format(c, "%s_state *s", f->prefix));
     for (int i = 0; i < g->input.n; i++)
         if (!g->input.at[i].absent)
-            push(c, &part, terminal_parameter(f, &g->input.at[i], false));
+            push(c, &part, terminal_parameter(c, &names, &g->input.at[i], false));
     for (int i = 0; i < g->output.n; i++)
-        push(c, &part, terminal_parameter(f, &g->output.at[i], true));
+        push(c, &part, terminal_parameter(c, &names, &g->output.at[i], true));
     for (int i = 0; i < g->size.n; i++)
         push(c, &part, format(c, "int %s", g->size.at[i]->name));
     if (f->code->work_bytes)
@@ -212,7 +226,7 @@ static void print_signature(const Interface *f, Emit *e, const Routine *r, const
 
     if (!part.n)
         push(c, &part, "void");
-    emit_list(e, format(c, "int %s(", r->name), part.at, part.n, tail);
+    emit_list(e, format(c, "int %s(", function_name(f, r)), part.at, part.n, tail);
 }
 
 static void print_shapes(Ctx *c, Text *out, const Terminal *t, bool *first) {
@@ -239,7 +253,7 @@ static void print_prototype(const Interface *f, Emit *h, const Routine *r) {
                  (long long)g->size.at[i]->lo, (long long)g->size.at[i]->hi);
     text_add(c, &shapes, "\n0, or a code for %s_strerror.", f->prefix);
     emit_comment(h, shapes.s);
-    print_signature(f, h, r, ");");
+    print_entry_head(f, h, r, ");");
     emit_blank(h);
 }
 
@@ -365,32 +379,26 @@ static void print_step(Caller *call, Emit *e, const Step *step) {
     emit_list(e, format(c, "%s(", k->name), part.at, part.n, ");");
 }
 
-/* A temporary is never called as a parameter of the function is. */
-static void take_parameters(const Interface *f, const Graph *g, Map *taken) {
-    Ctx *c = f->c;
-    static const char *const own[] = { "w", "s", "work", "arena" };
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        unique(c, taken, own[i]);
-    for (int i = 0; i < g->input.n; i++)
-        unique(c, taken, terminal_name(f, &g->input.at[i]));
-    for (int i = 0; i < g->output.n; i++)
-        unique(c, taken, terminal_name(f, &g->output.at[i]));
-    for (int i = 0; i < g->size.n; i++)
-        unique(c, taken, g->size.at[i]->name);
+/* A place's name, and the one of its offset with at_ before it. */
+static char *place_word(Ctx *c, Map *taken, const char *path) {
+    char *base = c_identifier(c, path), *s = base;
+    for (int i = 2; map_get(taken, as_name(c, s)) || map_get(taken, as_name(c, format(c, "at_%s", s))); i++)
+        s = format(c, "%s_%d", base, i);
+    claim(c, taken, s);
+    claim(c, taken, format(c, "at_%s", s));
+    return s;
 }
 
 /* One that takes the place of an earlier one says so: where a layer changes its size, the numbers that
  * move are those of its neighbours, not of every layer after it. */
-static void print_table(Caller *call, Emit *e) {
+static void print_table(Caller *call, Emit *e, Map *taken) {
     const Routine *r = call->r;
     Ctx *c = call->f->c;
-    Map taken = {0};
-    take_parameters(call->f, r->graph, &taken);
     for (int i = 0; i < r->place.n; i++) {
         bool output;
         const Terminal *t = terminal_of(r, r->place.at[i].tensor, &output);
         if (!t)
-            map_put(c, &call->place, r->place.at[i].tensor, unique(c, &taken, r->place.at[i].name));
+            map_put(c, &call->place, r->place.at[i].tensor, place_word(c, taken, r->place.at[i].name));
     }
     if (!r->place.n)
         return;
@@ -411,15 +419,6 @@ static void print_table(Caller *call, Emit *e) {
     emit(e, "unsigned char *arena = work;");
 }
 
-static void name_terminals(Caller *call) {
-    Ctx *c = call->f->c;
-    const Graph *g = call->r->graph;
-    for (int i = 0; i < g->input.n; i++)
-        map_put(c, &call->terminal, g->input.at[i].tensor, terminal_name(call->f, &g->input.at[i]));
-    for (int i = 0; i < g->output.n; i++)
-        map_put(c, &call->terminal, g->output.at[i].tensor, terminal_name(call->f, &g->output.at[i]));
-}
-
 static bool step_takes(const Routine *r, const Tensor *t, TensorKind kind) {
     for (int i = 0; i < r->step.n; i++)
         for (int k = 0; k < r->step.at[i].kernel->formal.n; k++) {
@@ -431,7 +430,9 @@ static bool step_takes(const Routine *r, const Tensor *t, TensorKind kind) {
 }
 
 /* Where a result is empty no kernel is called, and what only it would have read is named here. */
-static void print_unused(const Interface *f, Emit *e, const Routine *r) {
+static void print_unused(const Caller *call, Emit *e) {
+    const Interface *f = call->f;
+    const Routine *r = call->r;
     const Graph *g = r->graph;
     if (needs_weights(f) && !step_takes(r, NULL, TParam))
         emit(e, "(void)w;");
@@ -439,18 +440,17 @@ static void print_unused(const Interface *f, Emit *e, const Routine *r) {
         emit(e, "(void)s;");
     for (int i = 0; i < g->input.n; i++)
         if (!g->input.at[i].absent && !step_takes(r, g->input.at[i].tensor, TFormal))
-            emit(e, "(void)%s;", terminal_name(f, &g->input.at[i]));
+            emit(e, "(void)%s;", (char *)map_get(&call->terminal, g->input.at[i].tensor));
     for (int i = 0; i < g->output.n; i++)
         if (!step_takes(r, g->output.at[i].tensor, TFormal))
-            emit(e, "(void)%s;", terminal_name(f, &g->output.at[i]));
+            emit(e, "(void)%s;", (char *)map_get(&call->terminal, g->output.at[i].tensor));
 }
 
-static void print_routine(const Interface *f, Emit *e, const Routine *r, Messages *all) {
-    Caller call = { f, r, {0}, {0} };
-    Map declared = {0};
-    name_terminals(&call);
-    print_signature(f, e, r, ") {");
-    print_table(&call, e);
+static void print_entry(const Interface *f, Emit *e, const Routine *r, Messages *all) {
+    Map declared = {0}, taken = taken_in(f, r);
+    Caller call = { f, r, {0}, name_terminals(f, r, &taken) };
+    print_entry_head(f, e, r, ") {");
+    print_table(&call, e, &taken);
     print_checks(f, e, r, all);
     for (int i = 0; i < r->step.n; i++) {
         const Step *step = &r->step.at[i];
@@ -465,7 +465,7 @@ static void print_routine(const Interface *f, Emit *e, const Routine *r, Message
     }
     if (f->code->work_bytes && !r->place.n)
         emit(e, "(void)work;");
-    print_unused(f, e, r);
+    print_unused(&call, e);
     emit(e, "return 0;");
     emit(e, "}");
     emit_blank(e);
@@ -518,7 +518,7 @@ static void print_strerror(const Interface *f, Emit *e, const Messages *all) {
     emit(e, "}");
 }
 
-static bool uses(const Emit *e, const char *word) {
+static bool text_uses(const Emit *e, const char *word) {
     return e->text.s && strstr(e->text.s, word);
 }
 
@@ -536,14 +536,14 @@ static void print_source(Interface *f, OutFiles *out) {
     if (needs_state(f))
         print_reset(f, &rest);
     for (int i = 0; i < f->code->n; i++)
-        print_routine(f, &rest, f->code->routine[i], &all);
+        print_entry(f, &rest, f->code->routine[i], &all);
     print_strerror(f, &rest, &all);
 
     emit_comment(&top, format(c, "%s.c: made by mithrilc; do not edit.", f->prefix));
     emit(&top, "#include \"%s.h\"", f->prefix);
     emit_blank(&top);
     emit(&top, "#include <math.h>");
-    if (uses(&rest, "mem"))
+    if (text_uses(&rest, "mem"))
         emit(&top, "#include <string.h>");
     emit_blank(&top);
     print_helpers(&top, &helpers);
@@ -551,24 +551,52 @@ static void print_source(Interface *f, OutFiles *out) {
     push(c, out, ((OutFile){ format(c, "%s.c", f->prefix), top.text.s, top.text.n }));
 }
 
+/* An element type in a term that this target does not write, or NoElem. */
+static Elem wordless_term(Ctx *c, const Term *t) {
+    if (!t)
+        return NoElem;
+    if (t->elem != NoElem && t->elem != AnyInt && t->elem != AnyFloat && !c_elem(c, t->elem))
+        return t->elem;
+    for (int i = 0; i < t->n; i++) {
+        Elem e = wordless_term(c, t->kid[i]);
+        if (e != NoElem)
+            return e;
+    }
+    return NoElem;
+}
+
+static Elem wordless(Ctx *c, const Loop *l) {
+    Elem e = wordless_term(c, l->value);
+    if (e == NoElem)
+        e = wordless_term(c, l->position);
+    if (e == NoElem && l->to && !c_elem(c, l->to->type.elem))
+        e = l->to->type.elem;
+    for (int i = 0; i < l->n && e == NoElem; i++)
+        e = wordless(c, l->kid[i]);
+    return e;
+}
+
 /* false, with a message, if something has an element type that this target does not write. */
 static bool all_have_words(Ctx *c, const Code *code) {
-    for (int i = 0; i < code->kernel.n; i++)
-        for (int k = 0; k < code->kernel.at[i]->formal.n; k++) {
-            const Tensor *t = code->kernel.at[i]->formal.at[k];
-            if (c_elem(c, t->type.elem))
-                continue;
-            error_plain(c, "%s: the C target does not write %s yet (in %s)", code->program->name,
-                        elem_name(t->type.elem), code->kernel.at[i]->name);
-            return false;
-        }
+    for (int i = 0; i < code->kernel.n; i++) {
+        const Kernel *k = code->kernel.at[i];
+        Elem e = wordless(c, k->body);
+        for (int j = 0; j < k->formal.n && e == NoElem; j++)
+            if (!c_elem(c, k->formal.at[j]->type.elem))
+                e = k->formal.at[j]->type.elem;
+        if (e == NoElem)
+            continue;
+        error_plain(c, "%s: the C target does not write %s yet (in %s)", code->program->name,
+                    elem_name(e), k->name);
+        return false;
+    }
     return true;
 }
 
 static void print_c(Ctx *c, const Code *code, OutFiles *out) {
     if (!all_have_words(c, code))
         return;
-    Interface f = { .c = c, .code = code, .prefix = c_identifier(c, code->program->name) };
+    Interface f = { .c = c, .code = code, .prefix = c_prefix(c, code->program->name) };
     f.upper = format(c, "%s", f.prefix);
     for (char *p = f.upper; *p; p++)
         *p = (char)toupper((unsigned char)*p);

@@ -15,7 +15,11 @@ typedef struct Interface {
 
 extern const Dialect c_words;
 
+/* names.c */
 char *c_identifier(Ctx *c, const char *path);       /* "h.0.attn" → "h_0_attn"; never a keyword */
+char *c_prefix(Ctx *c, const char *export);         /* what the functions and types of an export begin with */
+
+/* c.c */
 char *c_shape(Ctx *c, const Type *t);               /* "[1][16][32]", or "" */
 const char *c_elem(Ctx *c, Elem e);
 int64_t c_count(const Type *t);                     /* of a tensor whose sizes are numbers */

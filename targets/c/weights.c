@@ -187,14 +187,6 @@ static void print_incbin(const Interface *f, OutFiles *out) {
     close_file(f, &e, "_weights.c", out);
 }
 
-/* 64-bit FNV-1a (Fowler, Noll, Vo). */
-static uint64_t checksum(const Text *bytes) {
-    uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < bytes->n; i++)
-        h = (h ^ (unsigned char)bytes->s[i]) * 0x100000001b3u;
-    return h;
-}
-
 static void add_u64(Ctx *c, Text *out, uint64_t v) {
     unsigned char b[8];
     for (int i = 0; i < 8; i++)
@@ -202,20 +194,26 @@ static void add_u64(Ctx *c, Text *out, uint64_t v) {
     add_bytes(c, out, b, 8);
 }
 
-/* The file: "mthblob1", count, bytes of the directory, checksum of what follows it; then an entry each: offset, bytes,
+/* The file: "mthblob1", count, bytes of the directory, checksum of all that follows; then an entry each: offset, bytes,
  * length of the name, the name padded with zeros to 8; then the arrays, aligned to 64 from the start of the file. */
-static Text blob_directory(const Interface *f, const Text *bytes, uint64_t sum) {
+enum { BlobHead = 32, ChecksumAt = 24 };
+
+static int64_t directory_bytes(const Interface *f) {
     const Program *p = f->code->program;
-    int64_t size = 32;
+    int64_t size = BlobHead;
     for (int i = 0; i < p->param.n; i++)
         size += 24 + ((int64_t)strlen(p->param.at[i]->path) + 7) / 8 * 8;
-    size = aligned(size);
-    (void)bytes;
+    return aligned(size);
+}
+
+static Text blob_directory(const Interface *f) {
+    const Program *p = f->code->program;
+    int64_t size = directory_bytes(f);
     Text out = {0};
     add_bytes(f->c, &out, "mthblob1", 8);
     add_u64(f->c, &out, (uint64_t)p->param.n);
     add_u64(f->c, &out, (uint64_t)size);
-    add_u64(f->c, &out, sum);
+    add_u64(f->c, &out, 0);
     int64_t at = size;
     for (int i = 0; i < p->param.n; i++) {
         const Tensor *t = p->param.at[i];
@@ -230,6 +228,19 @@ static Text blob_directory(const Interface *f, const Text *bytes, uint64_t sum) 
     return out;
 }
 
+/* The checksum is 64-bit FNV-1a (Fowler, Noll, Vo). */
+static Text blob_file(const Interface *f, uint64_t *checksum) {
+    Text file = blob_directory(f), bytes = all_bytes(f);
+    uint64_t h = 0xcbf29ce484222325u;
+    add_bytes(f->c, &file, bytes.s, bytes.n);
+    for (size_t i = BlobHead; i < file.n; i++)
+        h = (h ^ (unsigned char)file.s[i]) * 0x100000001b3u;
+    for (int i = 0; i < 8; i++)
+        file.s[ChecksumAt + i] = (char)(unsigned char)(h >> 8 * i);
+    *checksum = h;
+    return file;
+}
+
 static const char open_source[] =
     "static uint64_t number(const unsigned char *at) {\n"
     "    uint64_t v = 0;\n"
@@ -238,8 +249,9 @@ static const char open_source[] =
     "    return v;\n"
     "}\n"
     "\n"
-    "// The array called `name` if it has that many bytes, else NULL.\n"
-    "static const void *find(const unsigned char *blob, const char *name, uint64_t length, uint64_t bytes) {\n"
+    "// The array called `name`, if it has that many bytes. The directory was checked.\n"
+    "static const void *find(const unsigned char *blob, const char *name, uint64_t length,\n"
+    "                        uint64_t bytes) {\n"
     "    const unsigned char *at = blob + 32;\n"
     "    for (uint64_t i = number(blob + 8); i > 0; i--) {\n"
     "        uint64_t n = number(at + 16), same = n == length;\n"
@@ -258,15 +270,17 @@ static void print_open(const Interface *f, Emit *e, uint64_t file_bytes) {
     emit(e, "int %s_open_weights(%s_weights *w, const void *blob, size_t bytes) {", f->prefix, f->prefix);
     emit(e, "const unsigned char *b = blob;");
     emit(e, "static const char magic[] = \"mthblob1\";");
-    emit(e, "if ((uintptr_t)blob %% 64 || bytes != %llu)", (unsigned long long)file_bytes);
+    emit(e, "if (!blob || (uintptr_t)blob %% 64 || bytes != %llu)", (unsigned long long)file_bytes);
     emit(e, "    return -1;");
     emit(e, "for (int i = 0; i < 8; i++)");
     emit(e, "    if (b[i] != (unsigned char)magic[i])");
     emit(e, "        return -1;");
-    emit(e, "uint64_t sum = 0xcbf29ce484222325u;");
-    emit(e, "for (size_t i = (size_t)number(b + 16); i < bytes; i++)");
+    emit(e, "uint64_t sum = 0xcbf29ce484222325u; // 64-bit FNV-1a of all but the first 32 bytes");
+    emit(e, "for (size_t i = %d; i < bytes; i++)", BlobHead);
     emit(e, "    sum = (sum ^ b[i]) * 0x100000001b3u;");
-    emit(e, "if (number(b + 24) != %s_WEIGHTS_CHECKSUM || sum != %s_WEIGHTS_CHECKSUM)", f->upper, f->upper);
+    emit(e, "if (number(b + 8) != %d || number(b + 16) != %llu)", p->param.n, (unsigned long long)directory_bytes(f));
+    emit(e, "    return -1;");
+    emit(e, "if (number(b + %d) != sum || sum != %s_WEIGHTS_CHECKSUM)", ChecksumAt, f->upper);
     emit(e, "    return -1;");
     emit_blank(e);
     for (int i = 0; i < p->param.n; i++) {
@@ -283,10 +297,8 @@ static void print_open(const Interface *f, Emit *e, uint64_t file_bytes) {
 }
 
 static void print_blob(const Interface *f, OutFiles *out) {
-    Text bytes = all_bytes(f);
-    uint64_t sum = checksum(&bytes);
-    Text file = blob_directory(f, &bytes, sum);
-    add_bytes(f->c, &file, bytes.s, bytes.n);
+    uint64_t sum;
+    Text file = blob_file(f, &sum);
     push(f->c, out, ((OutFile){ format(f->c, "%s.weights", f->prefix), file.s, file.n }));
     Emit e = open_file(f, format(f->c, "finds the arrays of %s.weights", f->prefix));
     print_open(f, &e, file.n);
@@ -299,8 +311,9 @@ void print_weights_interface(const Interface *f, Emit *h) {
         emit_blank(h);
     }
     if (weights_are_blob(f)) {
-        Text bytes = all_bytes(f);
-        emit(h, "#define %s_WEIGHTS_CHECKSUM 0x%016llxu", f->upper, (unsigned long long)checksum(&bytes));
+        uint64_t sum;
+        blob_file(f, &sum);
+        emit(h, "#define %s_WEIGHTS_CHECKSUM 0x%016llxu", f->upper, (unsigned long long)sum);
         emit_blank(h);
         emit_comment(h, format(f->c, "Points w into %s.weights, which lies whole at `blob`, aligned to 64 bytes. 0, or -1 if it is not "
                                "the file made with this header.", f->prefix));

@@ -469,7 +469,7 @@ static void a_conv_with_epilogue_has_one_store(void **state) {
     build_conv_padded(t);
     lower_it(t);
     Kernel *k = t->code->kernel.at[0];
-    assert_string_equal(k->name, "conv_relu_1x5x9x13_k3x3x3");
+    assert_string_equal(k->name, "conv_relu_5x9x13_k3x3x3");
     assert_int_equal(count_loops(k->body, LStore), 1);
     assert_int_equal(count_loops(k->body, LIf), 0);
     assert_int_equal(count_loops(k->body, LFor), 6);
