@@ -117,7 +117,7 @@ static void print_views(Writer *w, const Kernel *k) {
             continue;
         const char *constant = read_only(k, i) ? "const " : "", *shape = bracketed(c, t, 1);
         const char *word = elem_word(w, t->type.elem);
-        emit(w->e, "%s%s(*%s)%s = (%s%s(*)%s)%s_;", constant, word, t->name, shape, constant, word,
+        emit(w->e, "%s%s (*%s)%s = (%s%s (*)%s)%s_;", constant, word, t->name, shape, constant, word,
              shape, t->name);
     }
 }

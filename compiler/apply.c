@@ -300,7 +300,7 @@ static char *application_text(Act *a, const Recipe *r, const Instance *in) {
 }
 
 static Value out_value(Act *b, const Stmt *s, Var *v) {
-    if (!v->given)
+    if (!v || !v->given)                /* an output without a name is a mistake, reported before */
         return no_value();
     return fit_tensor(b, s->type, v->value, false, s->name, NULL, s->name_at);
 }
@@ -312,7 +312,7 @@ static void finish_chain(Act *b, Scope *body, const ModelInfo *info) {
     Var *open = NULL;
     for (int i = 0; i < info->nout; i++) {
         Var *v = map_get(&body->names, info->out[i]->name);
-        if (v->given)
+        if (!v || v->given)
             continue;
         if (open)
             return;

@@ -185,6 +185,8 @@ static bool bound_number(Act *a, const Expr *x, int64_t *n) {
 static void add_limit(Act *a, const Bound *b) {
     Elab *e = a->e;
     Limit l = { .name = b->name, .at = b->at };
+    if (!b->lo)                         /* no bound could be read there */
+        return;
     if (b->lo->kind == ENone)
         l.none = true;
     else if (!bound_number(a, b->lo, &l.lo))

@@ -61,15 +61,28 @@ static char *function_name(const Interface *f, const Routine *r) {
     return r->graph->name ? format(f->c, "%s_%s", f->prefix, r->graph->name) : format(f->c, "%s", f->prefix);
 }
 
+static bool needs_weights(const Interface *f) {
+    return f->code->program->param.n > 0;
+}
+
+static bool needs_state(const Interface *f) {
+    return f->code->program->state.n > 0;
+}
+
 /* What is spoken for inside an entry: the sizes, our own words, the functions it calls. */
 static Map taken_in(const Interface *f, const Routine *r) {
-    static const char *const ours[] = { "w", "s", "work", "arena" };
     Ctx *c = f->c;
     Map taken = {0};
     for (int i = 0; i < r->graph->size.n; i++)
         claim(c, &taken, r->graph->size.at[i]->name);
-    for (int i = 0; i < 4; i++)
-        claim(c, &taken, ours[i]);
+    if (needs_weights(f))
+        claim(c, &taken, "w");
+    if (needs_state(f))
+        claim(c, &taken, "s");
+    if (f->code->work_bytes) {
+        claim(c, &taken, "work");
+        claim(c, &taken, "arena");
+    }
     for (int i = 0; i < f->code->kernel.n; i++)
         claim(c, &taken, f->code->kernel.at[i]->name);
     for (int i = 0; i < f->member.cap; i++) {
@@ -156,14 +169,6 @@ static void print_constants(Interface *f, Emit *e) {
 }
 
 /* ---- interface */
-
-static bool needs_weights(const Interface *f) {
-    return f->code->program->param.n > 0;
-}
-
-static bool needs_state(const Interface *f) {
-    return f->code->program->state.n > 0;
-}
 
 static void print_weights_struct(const Interface *f, Emit *h) {
     const Program *p = f->code->program;

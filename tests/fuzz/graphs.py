@@ -20,7 +20,7 @@ except ImportError:
     print("0 passed, 0 failed, 1 skipped")
     sys.exit(0)
 warnings.simplefilter("ignore")
-from operators import OPERATORS, Unfit
+from operators import OPERATORS, Unfit, write as WRITE
 
 DTYPE = {"f": np.float32, "i": np.int32, "b": np.uint8}
 TYPE = {"f": "float", "i": "i32", "b": "bool"}
@@ -73,7 +73,7 @@ class Program:
     def __init__(self, seed, number):
         self.random, self.number = random.Random("%d %d" % (seed, number)), number
         self.data = np.random.default_rng([seed, number])
-        self.symbol = self.chance(0.35)
+        self.symbol, self.wide = self.chance(0.35), self.chance(0.3)        # wide: axes that fill vectors
         self.low, self.high = self.choose([(1, 5), (1, 5), (0, 4), (2, 9), (1, 17)]) if self.symbol else (0, 0)
         self.samples = sorted({self.low, self.low + 1, self.high}) if self.symbol else [0, 1]
         self.real = len(self.samples)
@@ -96,6 +96,7 @@ class Program:
     def shuffled(self, of): return self.random.sample(list(of), len(of))
     def size(self, least=0):
         if self.symbol and self.chance(0.1): return self.time()
+        if self.wide and self.chance(0.5): return self.choose([8, 9, 15, 16, 17, 24, 31, 32, 33, 64])
         return max(least, self.choose([0, 1, 1, 2, 2, 3, 3, 3, 4, 5, 5, 7, 8, 11, 16, 17] if self.chance(0.3) else [1, 2, 3, 4, 5, 7]))
     def time(self): return Varying(tuple(self.samples), self.samples) if self.symbol else 3
     def path(self):
@@ -121,7 +122,7 @@ class Program:
 
     def input(self, kind, dims, low=None, high=None):
         [str(d) for d in dims]
-        if any(self.extent(d).most > 64 for d in dims): raise Unfit
+        if any(self.extent(d).most > 64 for d in dims) or np.prod([float(self.extent(d).most) for d in dims]) > 5000: raise Unfit
         v = Value("x%d" % len(self.inputs), kind, dims, [np.asarray(self.numbers(kind, self.at(t, dims), low, high)) for t in self.samples], "input")
         self.inputs.append(v)
         self.values.append(v)
@@ -186,7 +187,7 @@ class Program:
         for j, kind in enumerate(kinds):
             arrays = [np.asarray(e[j]).astype({"f": float, "i": np.int64, "b": bool}[kind]) for e in each]
             most = max(a.size for a in arrays[:self.real])
-            if most > 3000 or arrays[0].ndim > 6: raise Unfit
+            if most > 5000 or arrays[0].ndim > 6: raise Unfit
             v = Value("v%d" % (len(self.values) + j), kind, self.dims_of([a.shape for a in arrays]), arrays)
             v.finite = all(np.isfinite(a).all() for a in arrays[:self.real])
             if not v.finite and not self.chance(0.1): raise Unfit
@@ -197,7 +198,7 @@ class Program:
         return outs[0]
 
     def write(self, s, sub, function, *args):
-        now = [function(self.samples[k], s.arrays[k], *[v.arrays[k] for v in args]) for k in range(len(self.samples))]
+        now = [function(self.samples[k], s.arrays[k], *[v.arrays[k] for v in args]) for k in range(self.real)] + s.arrays[self.real:]
         if any(np.abs(a).max(initial=0) > 60 for a in now): raise Unfit
         self.body.append(Statement([s], "%s%s <- %s" % (s, sub, args[-1]), function, (s,) + args, True, s))
         s.arrays = now
@@ -212,7 +213,7 @@ class Program:
 
     def make(self):
         rank = self.between(1, 4)
-        dims = [self.size(int(self.chance(0.9))) for _ in range(rank)]
+        dims = [self.size(int(self.chance(0.9))) if k < 2 else self.between(1, 5) for k in range(rank)]
         if self.symbol:
             dims[self.random.randrange(rank)] = self.time()
         self.input("f", dims)
@@ -223,7 +224,7 @@ class Program:
             if len(self.body) >= wanted: break
             kept = len(self.values), len(self.inputs), len(self.weights), len(self.body), self.paths
             try:
-                self.choose(OPERATORS)(self)
+                (WRITE if self.states and self.chance(0.25) else self.choose(OPERATORS))(self)
             except Unfit:
                 del self.values[kept[0]:], self.inputs[kept[1]:], self.weights[kept[2]:], self.body[kept[3]:]
                 self.paths = kept[4]

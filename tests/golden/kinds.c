@@ -55,7 +55,7 @@ static void mod_5(const int32_t *restrict a, const int32_t *restrict b, int32_t 
  * x[2][3] -> best[2]
  * 6 operations, 14 bytes */
 static void argmax_2_k3(const uint8_t *restrict x_, int32_t *restrict best) {
-    const uint8_t(*x)[3] = (const uint8_t(*)[3])x_;
+    const uint8_t (*x)[3] = (const uint8_t (*)[3])x_;
     for (int b = 0; b < 2; b++) {
         int32_t at = 0;
         float best2 = -INFINITY;
@@ -73,8 +73,8 @@ static void argmax_2_k3(const uint8_t *restrict x_, int32_t *restrict best) {
  * a[2][3] -> dark[2][3]
  * 6 operations, 12 bytes */
 static void less_2x3(const uint8_t *restrict a_, uint8_t *restrict dark_) {
-    const uint8_t(*a)[3] = (const uint8_t(*)[3])a_;
-    uint8_t(*dark)[3] = (uint8_t(*)[3])dark_;
+    const uint8_t (*a)[3] = (const uint8_t (*)[3])a_;
+    uint8_t (*dark)[3] = (uint8_t (*)[3])dark_;
     for (int i = 0; i < 2; i++) {
         for (int j = 0; j < 3; j++) {
             dark[i][j] = a[i][j] < 16;
@@ -86,8 +86,8 @@ static void less_2x3(const uint8_t *restrict a_, uint8_t *restrict dark_) {
  * x[2][3] -> grey[2][3]
  * 6 operations, 12 bytes */
 static void u8_2x3(const uint8_t *restrict x_, uint8_t *restrict grey_) {
-    const uint8_t(*x)[3] = (const uint8_t(*)[3])x_;
-    uint8_t(*grey)[3] = (uint8_t(*)[3])grey_;
+    const uint8_t (*x)[3] = (const uint8_t (*)[3])x_;
+    uint8_t (*grey)[3] = (uint8_t (*)[3])grey_;
     for (int i = 0; i < 2; i++) {
         for (int j = 0; j < 3; j++) {
             grey[i][j] = u8_from_float((float)x[i][j] * 0.5f);

@@ -16,16 +16,16 @@ static inline int32_t min_int(int32_t a, int32_t b) {
     return b < a ? b : a;
 }
 
-/* op matmul(a[..., i, k], b[..., k, j])         -> [..., i, j] = sum(k: a * b)
+/* op matmul(a[..., i, k], b[..., k, j]) -> [..., i, j] = sum(k: a * b)
  * op add(a, b) = a + b
  * a[T][8], weight[8][8], bias[8] -> cache[16][8]
  * 2.18 k operations, 1.32 kB at most */
 static void matmul_add_Tx8_k8(const float *restrict a_, const float *restrict weight_,
                               const float *restrict bias, int32_t pos, float *restrict cache_,
                               int T) {
-    const float(*a)[8] = (const float(*)[8])a_;
-    const float(*weight)[8] = (const float(*)[8])weight_;
-    float(*cache)[8] = (float(*)[8])cache_;
+    const float (*a)[8] = (const float (*)[8])a_;
+    const float (*weight)[8] = (const float (*)[8])weight_;
+    float (*cache)[8] = (float (*)[8])cache_;
     const int pos_inside = max_int(0, min_int(pos, 16 - T));
     for (int i = 0; i < T; i++) {
         for (int j = 0; j < 8; j++) {
@@ -41,14 +41,14 @@ static void matmul_add_Tx8_k8(const float *restrict a_, const float *restrict we
     }
 }
 
-/* op matmul(a[..., i, k], b[..., k, j])         -> [..., i, j] = sum(k: a * b)
+/* op matmul(a[..., i, k], b[..., k, j]) -> [..., i, j] = sum(k: a * b)
  * a[T][8], cache[16][8] -> matmul[16][16]
  * 4.1 k operations, 2.05 kB at most */
 static void matmul_Tx16_k8(const float *restrict a_, const float *restrict cache_,
                            float *restrict matmul_, int T) {
-    const float(*a)[8] = (const float(*)[8])a_;
-    const float(*cache)[8] = (const float(*)[8])cache_;
-    float(*matmul)[16] = (float(*)[16])matmul_;
+    const float (*a)[8] = (const float (*)[8])a_;
+    const float (*cache)[8] = (const float (*)[8])cache_;
+    float (*matmul)[16] = (float (*)[16])matmul_;
     for (int i = 0; i < T; i++) {
         for (int j = 0; j < 16; j++) {
             float part[4] = { 0 };
@@ -64,17 +64,17 @@ static void matmul_Tx16_k8(const float *restrict a_, const float *restrict cache
 }
 
 /* op softmax(x[..., i], axis: int = -1) -> [..., i] {
- *     m[...]    = stop_gradient(max(i: x))
+ *     m[...] = stop_gradient(max(i: x))
  *     e[..., i] = exp(x - m)
- *     s[...]    = sum(i: e)
+ *     s[...] = sum(i: e)
  *     return e / s
  * }
  * x[16][16] -> softmax[16][16]; scratch e[16]
  * 1.28 k operations, 2.05 kB at most */
 static void softmax_Tx16_k16(const float *restrict x_, float *restrict softmax_, float *restrict e,
                              int T) {
-    const float(*x)[16] = (const float(*)[16])x_;
-    float(*softmax)[16] = (float(*)[16])softmax_;
+    const float (*x)[16] = (const float (*)[16])x_;
+    float (*softmax)[16] = (float (*)[16])softmax_;
     for (int b = 0; b < T; b++) {
         float max = -INFINITY;
         for (int i = 0; i < 16; i++) {
@@ -91,16 +91,16 @@ static void softmax_Tx16_k16(const float *restrict x_, float *restrict softmax_,
     }
 }
 
-/* op matmul(a[..., i, k], b[..., k, j])         -> [..., i, j] = sum(k: a * b)
+/* op matmul(a[..., i, k], b[..., k, j]) -> [..., i, j] = sum(k: a * b)
  * op add(a, b) = a + b
  * a[16][16], cache[16][8], a2[T][8] -> add[16][8]
  * 4.22 k operations, 2.56 kB at most */
 static void matmul_add_Tx8_k16(const float *restrict a_, const float *restrict cache_,
                                const float *restrict a2_, float *restrict add_, int T) {
-    const float(*a)[16] = (const float(*)[16])a_;
-    const float(*cache)[8] = (const float(*)[8])cache_;
-    const float(*a2)[8] = (const float(*)[8])a2_;
-    float(*add)[8] = (float(*)[8])add_;
+    const float (*a)[16] = (const float (*)[16])a_;
+    const float (*cache)[8] = (const float (*)[8])cache_;
+    const float (*a2)[8] = (const float (*)[8])a2_;
+    float (*add)[8] = (float (*)[8])add_;
     for (int i = 0; i < T; i++) {
         float a3[8] = { 0 };
         for (int k = 0; k < 16; k++) {
@@ -124,8 +124,8 @@ static void matmul_add_Tx8_k16(const float *restrict a_, const float *restrict c
  * 1.23 k operations, 1.09 kB at most */
 static void standardize_add_Tx8_k8(const float *restrict x_, const float *restrict weight,
                                    const float *restrict bias, float *restrict y_, int T) {
-    const float(*x)[8] = (const float(*)[8])x_;
-    float(*y)[8] = (float(*)[8])y_;
+    const float (*x)[8] = (const float (*)[8])x_;
+    float (*y)[8] = (float (*)[8])y_;
     for (int b = 0; b < T; b++) {
         float part[4] = { 0 };
         for (int i = 0; i < 8; i += 4) {
@@ -150,15 +150,15 @@ static void standardize_add_Tx8_k8(const float *restrict x_, const float *restri
     }
 }
 
-/* op matmul(a[..., i, k], b[..., k, j])         -> [..., i, j] = sum(k: a * b)
+/* op matmul(a[..., i, k], b[..., k, j]) -> [..., i, j] = sum(k: a * b)
  * op add(a, b) = a + b
  * a[1][8], weight[8][8], bias[8] -> cache[16][8]
  * 136 operations, 836 bytes */
 static void matmul_add_8_k8(const float *restrict a_, const float *restrict weight_,
                             const float *restrict bias, int32_t pos, float *restrict cache_) {
-    const float(*a)[8] = (const float(*)[8])a_;
-    const float(*weight)[8] = (const float(*)[8])weight_;
-    float(*cache)[8] = (float(*)[8])cache_;
+    const float (*a)[8] = (const float (*)[8])a_;
+    const float (*weight)[8] = (const float (*)[8])weight_;
+    float (*cache)[8] = (float (*)[8])cache_;
     const int pos_inside = max_int(0, min_int(pos, 15));
     for (int j = 0; j < 8; j++) {
         float part[4] = { 0 };
@@ -172,14 +172,14 @@ static void matmul_add_8_k8(const float *restrict a_, const float *restrict weig
     }
 }
 
-/* op matmul(a[..., i, k], b[..., k, j])         -> [..., i, j] = sum(k: a * b)
+/* op matmul(a[..., i, k], b[..., k, j]) -> [..., i, j] = sum(k: a * b)
  * a[1][8], cache[16][8] -> matmul[1][16]
  * 256 operations, 608 bytes */
 static void matmul_16_k8(const float *restrict a_, const float *restrict cache_,
                          float *restrict matmul_) {
-    const float(*a)[8] = (const float(*)[8])a_;
-    const float(*cache)[8] = (const float(*)[8])cache_;
-    float(*matmul)[16] = (float(*)[16])matmul_;
+    const float (*a)[8] = (const float (*)[8])a_;
+    const float (*cache)[8] = (const float (*)[8])cache_;
+    float (*matmul)[16] = (float (*)[16])matmul_;
     for (int j = 0; j < 16; j++) {
         float part[4] = { 0 };
         for (int k = 0; k < 8; k += 4) {
@@ -193,16 +193,16 @@ static void matmul_16_k8(const float *restrict a_, const float *restrict cache_,
 }
 
 /* op softmax(x[..., i], axis: int = -1) -> [..., i] {
- *     m[...]    = stop_gradient(max(i: x))
+ *     m[...] = stop_gradient(max(i: x))
  *     e[..., i] = exp(x - m)
- *     s[...]    = sum(i: e)
+ *     s[...] = sum(i: e)
  *     return e / s
  * }
  * x[1][16] -> softmax[1][16]; scratch e[16]
  * 80 operations, 128 bytes */
 static void softmax_16_k16(const float *restrict x_, float *restrict softmax_, float *restrict e) {
-    const float(*x)[16] = (const float(*)[16])x_;
-    float(*softmax)[16] = (float(*)[16])softmax_;
+    const float (*x)[16] = (const float (*)[16])x_;
+    float (*softmax)[16] = (float (*)[16])softmax_;
     float max = -INFINITY;
     for (int i = 0; i < 16; i++) {
         max = max_float(max, x[0][i]);
@@ -217,16 +217,16 @@ static void softmax_16_k16(const float *restrict x_, float *restrict softmax_, f
     }
 }
 
-/* op matmul(a[..., i, k], b[..., k, j])         -> [..., i, j] = sum(k: a * b)
+/* op matmul(a[..., i, k], b[..., k, j]) -> [..., i, j] = sum(k: a * b)
  * op add(a, b) = a + b
  * a[1][16], cache[16][8], a2[1][8] -> add[1][8]
  * 264 operations, 640 bytes */
 static void matmul_add_8_k16(const float *restrict a_, const float *restrict cache_,
                              const float *restrict a2_, float *restrict add_) {
-    const float(*a)[16] = (const float(*)[16])a_;
-    const float(*cache)[8] = (const float(*)[8])cache_;
-    const float(*a2)[8] = (const float(*)[8])a2_;
-    float(*add)[8] = (float(*)[8])add_;
+    const float (*a)[16] = (const float (*)[16])a_;
+    const float (*cache)[8] = (const float (*)[8])cache_;
+    const float (*a2)[8] = (const float (*)[8])a2_;
+    float (*add)[8] = (float (*)[8])add_;
     float a3[8] = { 0 };
     for (int k = 0; k < 16; k++) {
         for (int l = 0; l < 8; l++) {
@@ -248,8 +248,8 @@ static void matmul_add_8_k16(const float *restrict a_, const float *restrict cac
  * 100 operations, 128 bytes */
 static void standardize_add_8_k8(const float *restrict x_, const float *restrict weight,
                                  const float *restrict bias, float *restrict y_) {
-    const float(*x)[8] = (const float(*)[8])x_;
-    float(*y)[8] = (float(*)[8])y_;
+    const float (*x)[8] = (const float (*)[8])x_;
+    float (*y)[8] = (float (*)[8])y_;
     float part[4] = { 0 };
     for (int i = 0; i < 8; i += 4) {
         for (int l = 0; l < 4; l++) {
@@ -281,7 +281,7 @@ int memory_several(const memory_weights *w, memory_state *s, const float *x, int
         at_matmul = 0,
         at_softmax = 1024,
         at_e = 2048,
-        at_add = 0,
+        at_add = at_matmul,
     };
     unsigned char *arena = work;
     if (T < 1 || T > 16)
@@ -311,7 +311,7 @@ int memory_one(const memory_weights *w, memory_state *s, const float *x, int32_t
         at_matmul = 0,
         at_softmax = 64,
         at_e = 128,
-        at_add = 0,
+        at_add = at_matmul,
     };
     unsigned char *arena = work;
     if ((uintptr_t)work % 64)

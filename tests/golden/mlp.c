@@ -7,15 +7,15 @@ static inline float max_float(float a, float b) {
     return a < b || b != b ? b : a; // NaN wins
 }
 
-/* op matmul(a[..., i, k], b[..., k, j])         -> [..., i, j] = sum(k: a * b)
- * op relu(x)                            = max(x, 0)
+/* op matmul(a[..., i, k], b[..., k, j]) -> [..., i, j] = sum(k: a * b)
+ * op relu(x) = max(x, 0)
  * a[2][3], w[3][4], b[4] -> y[2][4]
  * 64 operations, 120 bytes */
 static void matmul_relu_2x4_k3(const float *restrict a_, const float *restrict w_,
                                const float *restrict b, float *restrict y_) {
-    const float(*a)[3] = (const float(*)[3])a_;
-    const float(*w)[4] = (const float(*)[4])w_;
-    float(*y)[4] = (float(*)[4])y_;
+    const float (*a)[3] = (const float (*)[3])a_;
+    const float (*w)[4] = (const float (*)[4])w_;
+    float (*y)[4] = (float (*)[4])y_;
     for (int i = 0; i < 2; i += 2) {
         float matmul0[4] = { 0 };
         float matmul1[4] = { 0 };

@@ -20,14 +20,14 @@ static inline int32_t min_int(int32_t a, int32_t b) {
  *         dilation: [int; _] = 1, groups: int = 1)
  *     -> [n, (g, o), y < (H + 2 * padding - dilation * (P - 1) - 1) // stride + 1 ...]
  *     = sum(c, p...: x[n, (g, c), y * stride + p * dilation - padding ...] * f)
- * op relu(x)                            = max(x, 0)
+ * op relu(x) = max(x, 0)
  * x[1][3][12][12], weight[8][3][3][3], bias[8] -> relu[1][8][12][12]
  * 64.5 k operations, 7.23 kB */
 static void conv_relu_8x12x12_k3x3x3(const float *restrict x_, const float *restrict weight_,
                                      const float *restrict bias, float *restrict relu_) {
-    const float(*x)[3][12][12] = (const float(*)[3][12][12])x_;
-    const float(*weight)[3][3][3] = (const float(*)[3][3][3])weight_;
-    float(*relu)[8][12][12] = (float(*)[8][12][12])relu_;
+    const float (*x)[3][12][12] = (const float (*)[3][12][12])x_;
+    const float (*weight)[3][3][3] = (const float (*)[3][3][3])weight_;
+    float (*relu)[8][12][12] = (float (*)[8][12][12])relu_;
     for (int o = 0; o < 8; o += 4) {
         for (int y1 = 0; y1 < 12; y1++) {
             const int p1_begin = max_int(0, 1 - y1);
@@ -108,8 +108,8 @@ static void conv_relu_8x12x12_k3x3x3(const float *restrict x_, const float *rest
  * x[1][8][12][12] -> y[1][8][6][6]
  * 1.15 k operations, 5.76 kB */
 static void max_pool_8x6x6_k2x2(const float *restrict x_, float *restrict y_) {
-    const float(*x)[8][12][12] = (const float(*)[8][12][12])x_;
-    float(*y)[8][6][6] = (float(*)[8][6][6])y_;
+    const float (*x)[8][12][12] = (const float (*)[8][12][12])x_;
+    float (*y)[8][6][6] = (float (*)[8][6][6])y_;
     for (int c = 0; c < 8; c++) {
         for (int y1 = 0; y1 < 6; y1++) {
             for (int y2 = 0; y2 < 6; y2++) {
@@ -125,15 +125,15 @@ static void max_pool_8x6x6_k2x2(const float *restrict x_, float *restrict y_) {
     }
 }
 
-/* op matmul(a[..., i, k], b[..., k, j])         -> [..., i, j] = sum(k: a * b)
+/* op matmul(a[..., i, k], b[..., k, j]) -> [..., i, j] = sum(k: a * b)
  * op add(a, b) = a + b
  * x[1][8][6][6], weight[10][288], bias[10] -> y[1][10]
  * 5.77 k operations, 12.8 kB */
 static void matmul_add_10_k8x6x6(const float *restrict x_, const float *restrict weight_,
                                  const float *restrict bias, float *restrict y_) {
-    const float(*x)[8][6][6] = (const float(*)[8][6][6])x_;
-    const float(*weight)[288] = (const float(*)[288])weight_;
-    float(*y)[10] = (float(*)[10])y_;
+    const float (*x)[8][6][6] = (const float (*)[8][6][6])x_;
+    const float (*weight)[288] = (const float (*)[288])weight_;
+    float (*y)[10] = (float (*)[10])y_;
     for (int j = 0; j < 10; j++) {
         float part[4] = { 0 };
         for (int k = 0; k < 8; k++) {
@@ -152,16 +152,16 @@ static void matmul_add_10_k8x6x6(const float *restrict x_, const float *restrict
 }
 
 /* op softmax(x[..., i], axis: int = -1) -> [..., i] {
- *     m[...]    = stop_gradient(max(i: x))
+ *     m[...] = stop_gradient(max(i: x))
  *     e[..., i] = exp(x - m)
- *     s[...]    = sum(i: e)
+ *     s[...] = sum(i: e)
  *     return e / s
  * }
  * x[1][10] -> softmax[1][10]; scratch e[10]
  * 50 operations, 80 bytes */
 static void softmax_10_k10(const float *restrict x_, float *restrict softmax_, float *restrict e) {
-    const float(*x)[10] = (const float(*)[10])x_;
-    float(*softmax)[10] = (float(*)[10])softmax_;
+    const float (*x)[10] = (const float (*)[10])x_;
+    float (*softmax)[10] = (float (*)[10])softmax_;
     float max = -INFINITY;
     for (int i = 0; i < 10; i++) {
         max = max_float(max, x[0][i]);
@@ -180,7 +180,7 @@ int small(const small_weights *w, const float *image, float *scores, void *work)
     enum { // where each temporary lies in work, in bytes
         at_relu = 0,
         at_max_pool2d_y = 4608,
-        at_fc_y = 0,
+        at_fc_y = at_relu,
         at_e = 64,
     };
     unsigned char *arena = work;
