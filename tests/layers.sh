@@ -33,7 +33,7 @@ done
 ops=$(sed -n 's/^\(extern \)\{0,1\}op \([a-z_0-9]*\)(.*/\2/p' models/std/ops.mth |
     grep -vE '^(max|min|sum|prod|any|all|abs|pow|exp|log|sqrt|sin|cos|tan|floor|ceil|round|trunc|where|mul|add|sub|div|neg|mod|pad|slice|identity|fold|full|repeat|pick|take|dot|sign|equal|less|greater|select|shrink|tile|roll|flip|trace|diag|eye|power|sort|erf|tanh|outer|split2|unfold|fmod|hypot|floor_div|argmax|argmin|a?cosh?|a?sinh?|a?tanh?|log1p|expm1)$' |
     tr '\n' '|' | sed 's/|$//')
-no "an operator is named by hand in a pass" "\"($ops)\"" codegen/*.c targets/*/*.c
+no "an operator is named by hand in a pass" "\"($ops)\"" codegen/*.c $(ls targets/*/*.c | grep -v names.c)   # names.c lists words that C has taken
 no "a global that is written" '^(static )?(int|bool|char|long|size_t|int64_t|double|float|unsigned|void \*|[A-Z][A-Za-z]+) \**[a-z_]+(\[[^]]*\])?( = [^(]*)?;' compiler/*.c codegen/*.c targets/*.c targets/*/*.c
 no "a dependency beyond libc, libm and zlib" '#include <(gmp|llvm|clang|glib|curl)' compiler/*.c codegen/*.c targets/*/*.c
 exit $bad
