@@ -81,7 +81,13 @@ UNIT = $(if $(wildcard tests/unit/*.c),$(if $(UNITS),$(BUILD)/tests/unit,--skip 
 
 FAST   = tests/errors tests/lang tests/golden $(UNIT) $(EGS)
 SLOW   = "$(PYTHON) tests/lang/grammar.py $(BUILD)/mithrilc check --dump=parse" "$(PYTHON) tests/ops/numpy.py" \
+         "$(PYTHON) tests/models/language.py" $(GRAPHS) \
          $(patsubst %,"$(PYTHON) %",$(filter-out tests/props/common.py,$(wildcard tests/props/*.py))) tests/models
+
+# Random programs against NumPy; `make fuzz-graphs N=10000 SEED=7` runs as many as one likes.
+GRAPHS = $(if $(wildcard tests/fuzz/graphs.py),"$(PYTHON) tests/fuzz/graphs.py --count 300 --seed 1 --mithrilc $(BUILD)/mithrilc")
+N     ?= 2000
+SEED  ?= 1
 
 $(RUNNER): $(HELPERS) tests/run.h
 	@mkdir -p $(@D)
@@ -109,6 +115,9 @@ everything: all $(RUNNER) $(UNITS) $(EG)
 models: all $(RUNNER)
 	@$(RUN) tests/models
 
+fuzz-graphs: all
+	@$(PYTHON) tests/fuzz/graphs.py --count $(N) --seed $(SEED) --mithrilc $(BUILD)/mithrilc
+
 golden: all $(RUNNER)
 	@$(RUN) --write tests/golden
 
@@ -135,5 +144,5 @@ check:
 sanitized: all $(RUNNER) $(UNITS) $(EG)
 	@ASAN_OPTIONS=detect_leaks=0 $(RUN) $(FAST)
 
-.PHONY: all install clean quick test everything models golden demo bench check sanitized
+.PHONY: all install clean quick test everything models fuzz-graphs golden demo bench check sanitized
 -include $(OBJECTS:.o=.d)

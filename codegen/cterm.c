@@ -383,7 +383,7 @@ static bool put_operator(Printer *p, const Term *t, Elem want, int prec) {
             open_paren(p, prec > own || mixed);
             put(p, t->kid[0], e, own);
             text_add(p->c, &p->out, "%s", operators[i].op);
-            put(p, t->kid[1], e, own + 1);
+            put(p, t->kid[1], e, own == PrecOr ? PrecOr : own + 1);
             close_paren(p, prec > own || mixed);
         }
         close_paren(p, cast);

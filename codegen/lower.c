@@ -153,13 +153,23 @@ static bool is_outer(const Outer *o, const Index *i) {
     return false;
 }
 
-/* A position without what the outer loops add to it. */
-static Term *inner_part(const ScratchRow *r, Term *t) {
+static bool is_of_axis(const ScratchRow *r, int axis, const Index *i) {
+    const Node *n = r->from->def;
+    for (int k = 0; n && k < n->axis[axis].n; k++)
+        if (n->axis[axis].index[k] == i)
+            return true;
+    return false;
+}
+
+/* A position without what the outer loops add to it. Only those of this axis: in `x[b, b]` the second
+ * b is a place in the row. */
+static Term *inner_part(const ScratchRow *r, int axis, Term *t) {
     Ctx *c = r->d->c;
     Linear l;
     linear(c, t, &l);
     for (int i = 0; i < r->d->outer.n; i++)
-        linear_take(&l, r->d->outer.by[i], &(int64_t){0});
+        if (is_of_axis(r, axis, r->d->outer.index[i]))
+            linear_take(&l, r->d->outer.by[i], &(int64_t){0});
     return linear_term(c, &l);
 }
 
@@ -167,7 +177,7 @@ static int row_position(const ScratchRow *r, Term *const *at, Term **to) {
     int n = 0;
     for (int i = 0; i < r->from->type.rank; i++)
         if (r->kept[i])
-            to[n++] = inner_part(r, at[i]);
+            to[n++] = inner_part(r, i, at[i]);
     return n;
 }
 

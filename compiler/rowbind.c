@@ -67,7 +67,8 @@ Elem row_shared_type(Row *r, Value *arg) {
         const Field *f = &r->decl->params.at[k];
         if (row_is_attr(f))
             continue;
-        bool open = !f->type || !strcmp(f->type->name, "float") || !strcmp(f->type->name, "any");
+        const char *type = f->type ? f->type->name : "any";
+        bool open = type && (!strcmp(type, "float") || !strcmp(type, "any"));
         if (open && arg[k].kind == VTensor && arg[k].tensor->type.elem != Bool)
             return arg[k].tensor->type.elem;
     }

@@ -113,7 +113,7 @@ Item *row_find(Ctx *c, Item *from, Name n) {
 
 bool row_is_attr(const Field *f) {
     static const char *const word[] = { "int", "float", "bool", "str", "dtype", "block", "model" };
-    if (f->dims.given || !f->type || f->type->dims.given)
+    if (f->dims.given || !f->type || f->type->dims.given || (!f->type->list && !f->type->name))
         return false;
     if (f->type->list)
         return true;

@@ -191,6 +191,8 @@ static Term *fold_float(Ctx *c, FnId f, Elem e, Term **arg) {
     case FnNeg: return arg[0]->kind == TApply && arg[0]->fn->id == FnNeg ? arg[0]->kid[0] : NULL;
     case FnMax:
     case FnMin: return arg[0] == arg[1] ? arg[0] : NULL;
+    case FnLt:
+    case FnGt:  return arg[0] == arg[1] ? term_number(c, Bool, 0.0) : NULL;
     default:    return NULL;
     }
 }
@@ -202,6 +204,8 @@ static Term *fold_application(Ctx *c, const Fn *f, Elem e, Elem of, Term **arg) 
         return fold_logic(c, f->id, arg);
     if (f->id == FnCast && arg[0]->elem == e)
         return arg[0];
+    if (of == Bool && (f->id == FnEq || f->id == FnNe) && arg[0] == arg[1])
+        return term_number(c, Bool, f->id == FnEq);
     if (elem_is_int(of) || (f->id == FnCast && elem_is_int(e) && elem_is_int(arg[0]->elem)))
         return term_integer(c, f, e, arg);
     return elem_is_float(of) ? fold_float(c, f->id, e, arg) : NULL;

@@ -25,6 +25,7 @@ if [ "${1-}" = test ]; then
     want zlib1g-dev header zlib.h
     want python3 test -x /usr/bin/python3
     want python3-numpy /usr/bin/python3 -c 'import numpy'
+    want python3-torch /usr/bin/python3 -c 'import torch'
 fi
 [ -n "$missing" ] || exit 0
 

@@ -557,6 +557,7 @@ def shapes(g):
         k = g.between(1, x.rank)
         return g.add(x.kind, 'rearrange(%s, "%s -> %s")' % (x, " ".join(words), " ".join(order[:k - 1] + ["(%s)" % " ".join(order[k - 1:])])),
                      lambda T, x: (lambda y: y.reshape(*y.shape[:k - 1], int(np.prod(y.shape[k - 1:]))))(x.transpose([words.index(w) for w in order])), x, exact=True)
+    if any(g.extent(d).least < 1 for d in x.dims): raise Unfit      # a size of 0 is not proved inside
     to, n = [], 1
     for d in x.dims:                    # the primes of the fixed axes dealt anew, what varies where it stands
         if g.extent(d).fixed: n *= d
