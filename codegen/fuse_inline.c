@@ -3,8 +3,7 @@
  * can end the loop of a reduction stays there, since its reader may be anything. */
 #include "fuse.h"
 
-int aligned(Ctx *c, const Node *n, const Node *p, const Term *load)
-{
+int aligned(Ctx *c, const Node *n, const Node *p, const Term *load) {
     if (p->at || load->outside)
         return 0;
     Indices own = ON_STACK(Index *, 16);
@@ -19,22 +18,19 @@ int aligned(Ctx *c, const Node *n, const Node *p, const Term *load)
     return k;
 }
 
-static int rank_of(Ctx *c, const Node *n)
-{
+static int rank_of(Ctx *c, const Node *n) {
     Indices all = ON_STACK(Index *, 16);
     node_axes(c, n, &all);
     return all.n;
 }
 
-static bool aligned_fully(Ctx *c, const Node *n, const Node *p, const Term *load)
-{
+static bool aligned_fully(Ctx *c, const Node *n, const Node *p, const Term *load) {
     int rank = rank_of(c, n);
     return rank == rank_of(c, p) && aligned(c, n, p, load) == rank;
 }
 
 /* May p become what a reduction does with its result? */
-static bool ends_reduction(Ctx *c, const Uses *u, const Node *p)
-{
+static bool ends_reduction(Ctx *c, const Uses *u, const Node *p) {
     Loads loads = ON_STACK(const Term *, 16);
     node_loads(c, p, &loads);
     for (int i = 0; i < loads.n; i++) {
@@ -45,8 +41,7 @@ static bool ends_reduction(Ctx *c, const Uses *u, const Node *p)
     return false;
 }
 
-static bool of_weights(const Term *t)
-{
+static bool of_weights(const Term *t) {
     if (t->kind == TLoad && t->from->kind != TParam && t->from->kind != TConst)
         return false;
     for (int i = 0; i < t->n; i++)
@@ -57,15 +52,15 @@ static bool of_weights(const Term *t)
 
 /* ---- the cost model ---- */
 
-typedef struct Reads {                  /* of one node, by all its readers */
-    double times;                       /* how often each element is read, on average */
+typedef struct Reads { /* of one node, by all its readers */
+    double times;      /* how often each element is read, on average */
     int loads;
-    bool contracts, plain;              /* some reader is a contraction; all read element by element, at their own indices */
+    bool contracts,
+        plain; /* some reader is a contraction; all read element by element, at their own indices */
 } Reads;
 
-static Reads reads_of(Ctx *c, const Uses *u, const Node *p)
-{
-    Reads reads = {.plain = true};
+static Reads reads_of(Ctx *c, const Uses *u, const Node *p) {
+    Reads reads = { .plain = true };
     const Use *use = use_of(u, p->out);
     double elements = node_turns(c, p, false), evaluations = 0;
     for (int i = 0; i < use->reader.n; i++) {
@@ -87,8 +82,7 @@ static Reads reads_of(Ctx *c, const Uses *u, const Node *p)
 
 enum { CheapWeight = 4, CheapRepeats = 3, MostWeight = 96 };
 
-static bool worth(Ctx *c, const Uses *u, const Node *p)
-{
+static bool worth(Ctx *c, const Uses *u, const Node *p) {
     Reads reads = reads_of(c, u, p);
     int cost = term_cost(p->body);
     if (ends_reduction(c, u, p))
@@ -96,34 +90,34 @@ static bool worth(Ctx *c, const Uses *u, const Node *p)
     if (reads.times <= 1)
         return true;
     if (of_weights(p->body) && !term_calls(p->body) && cost <= CheapWeight)
-        return true;                    // a dequantised weight is never stored
+        return true; // a dequantised weight is never stored
     return !reads.contracts && !term_calls(p->body) && cost * (reads.times - 1) <= CheapRepeats;
 }
 
 /* ---- the substitution ---- */
 
-typedef struct Inline { const Node *node; } Inline;
+typedef struct Inline {
+    const Node *node;
+} Inline;
 
-static Term *inlined(Ctx *c, Term *t, void *with)
-{
+static Term *inlined(Ctx *c, Term *t, void *with) {
     const Inline *in = with;
     return t->kind == TLoad && t->from == in->node->out ? load_through(c, in->node, t) : t;
 }
 
-static bool fits(Ctx *c, const Uses *u, const Node *p, const Node *r)
-{
+static bool fits(Ctx *c, const Uses *u, const Node *p, const Node *r) {
     int weight = term_weight(p->body, MostWeight);
     if (weight + term_weight(r->body, MostWeight) >= MostWeight || !reads_may_move(c, u, p, r))
         return false;
     Node trial = *r;
-    node_map(c, &trial, inlined, &(Inline){p});
+    node_map(c, &trial, inlined, &(Inline){ p });
     return reads_before_write(c, &trial) && term_weight(trial.body, MostWeight) < MostWeight;
 }
 
-static bool may_inline(Ctx *c, const Uses *u, const Node *p)
-{
+static bool may_inline(Ctx *c, const Uses *u, const Node *p) {
     const Use *use = use_of(u, p->out);
-    if (p->reduce || p->at || p->out->kind != TTemp || use->root || !use->reader.n || !worth(c, u, p))
+    if (p->reduce || p->at || p->out->kind != TTemp || use->root || !use->reader.n ||
+        !worth(c, u, p))
         return false;
     for (int i = 0; i < use->reader.n; i++)
         if (!fits(c, u, p, use->reader.at[i]))
@@ -132,8 +126,7 @@ static bool may_inline(Ctx *c, const Uses *u, const Node *p)
 }
 
 /* From the first node to the last: what p reads is decided when p is asked, and p's readers read p still. */
-void fuse_inline(Ctx *c, Graph *g)
-{
+void fuse_inline(Ctx *c, Graph *g) {
     Uses *u = graph_uses(c, g);
     int kept = 0;
     for (int i = 0; i < g->node.n; i++) {
@@ -144,7 +137,7 @@ void fuse_inline(Ctx *c, Graph *g)
         }
         const Use *use = use_of(u, p->out);
         for (int k = 0; k < use->reader.n; k++)
-            node_map(c, use->reader.at[k], inlined, &(Inline){p});
+            node_map(c, use->reader.at[k], inlined, &(Inline){ p });
     }
     g->node.n = kept;
 }

@@ -10,35 +10,31 @@ typedef struct Join {
     const Graph *g;
     const Uses *u;
     Clusters *clusters;
-    Map of_call;                        /* Call → the last cluster with a node of it */
-    int next;                           /* order of the next cluster */
+    Map of_call; /* Call → the last cluster with a node of it */
+    int next;    /* order of the next cluster */
 } Join;
 
-static int rank_of(Ctx *c, const Node *n)
-{
+static int rank_of(Ctx *c, const Node *n) {
     Indices all = ON_STACK(Index *, 16);
     node_axes(c, n, &all);
     return all.n;
 }
 
-static bool has_call(const Cluster *b, const Call *call)
-{
+static bool has_call(const Cluster *b, const Call *call) {
     for (int i = 0; call && i < b->node.n; i++)
         if (b->node.at[i]->call == call)
             return true;
     return false;
 }
 
-static const Node *made_in(const Join *j, const Cluster *b, const Tensor *t)
-{
+static const Node *made_in(const Join *j, const Cluster *b, const Tensor *t) {
     return map_get(&j->clusters->of, t) == b ? use_of(j->u, t)->def : NULL;
 }
 
 /* ---- sharing loops ---- */
 
 /* The loops that n can share with b: as far as all its reads of what b makes are aligned. */
-static int shared(const Join *j, const Node *n, const Cluster *b, bool *fully)
-{
+static int shared(const Join *j, const Node *n, const Cluster *b, bool *fully) {
     Loads loads = ON_STACK(const Term *, 16);
     int least = b->nouter, rank = rank_of(j->c, n);
     *fully = true;
@@ -56,8 +52,7 @@ static int shared(const Join *j, const Node *n, const Cluster *b, bool *fully)
     return least < rank ? least : rank;
 }
 
-static int axis_with(const Term *load, const Index *i)
-{
+static int axis_with(const Term *load, const Index *i) {
     for (int k = 0; k < load->n; k++)
         if (load->kid[k]->kind == TIndex && load->kid[k]->index == i)
             return k;
@@ -65,8 +60,7 @@ static int axis_with(const Term *load, const Index *i)
 }
 
 /* Do two loads of one tensor run along its axes alike, as far as the first k indices of their nodes go? */
-static bool alike(const Term *x, const Indices *a, const Term *y, const Indices *b, int k)
-{
+static bool alike(const Term *x, const Indices *a, const Term *y, const Indices *b, int k) {
     if (x->from != y->from)
         return false;
     for (int i = 0; i < k; i++)
@@ -76,8 +70,7 @@ static bool alike(const Term *x, const Indices *a, const Term *y, const Indices 
 }
 
 /* Reductions of one call along the same rows, neither of which reads the other: two sums over x. */
-static bool siblings(const Join *j, const Node *n, const Cluster *b)
-{
+static bool siblings(const Join *j, const Node *n, const Cluster *b) {
     Indices mine = ON_STACK(Index *, 16);
     Loads loads = ON_STACK(const Term *, 16);
     node_axes(j->c, n, &mine);
@@ -102,8 +95,7 @@ static bool siblings(const Join *j, const Node *n, const Cluster *b)
 enum { MostRow = 1 << 14, MostAlone = 1 << 20 };
 
 /* Is the tensor read by nobody but b and n, as far as is known yet? */
-static bool private_to(const Join *j, const Node *p, const Cluster *b, const Node *n)
-{
+static bool private_to(const Join *j, const Node *p, const Cluster *b, const Node *n) {
     const Use *use = use_of(j->u, p->out);
     for (int i = 0; i < use->reader.n; i++) {
         const Node *r = use->reader.at[i];
@@ -114,13 +106,11 @@ static bool private_to(const Join *j, const Node *p, const Cluster *b, const Nod
     return !use->root;
 }
 
-static bool is_small(const Join *j, const Node *n)
-{
+static bool is_small(const Join *j, const Node *n) {
     return node_turns(j->c, n, false) <= MostRow && node_turns(j->c, n, true) <= MostAlone;
 }
 
-static bool rows_at_most(const Join *j, const Cluster *b, const Node *n, int nouter)
-{
+static bool rows_at_most(const Join *j, const Cluster *b, const Node *n, int nouter) {
     if (nouter == 0 && (rank_of(j->c, n) > 1 || !is_small(j, n)))
         return false;
     for (int i = 0; i < b->node.n; i++) {
@@ -138,8 +128,7 @@ static bool rows_at_most(const Join *j, const Cluster *b, const Node *n, int nou
 
 typedef VEC(Cluster *) ClusterList;
 
-static void add_cluster(Ctx *c, ClusterList *to, Cluster *b)
-{
+static void add_cluster(Ctx *c, ClusterList *to, Cluster *b) {
     for (int i = 0; i < to->n; i++)
         if (to->at[i] == b)
             return;
@@ -147,9 +136,8 @@ static void add_cluster(Ctx *c, ClusterList *to, Cluster *b)
 }
 
 /* The clusters that must have run before n: what makes what it reads, and what reads the state it overwrites. */
-static ClusterList needed(const Join *j, const Node *n)
-{
-    ClusterList list = {0};
+static ClusterList needed(const Join *j, const Node *n) {
+    ClusterList list = { 0 };
     Loads loads = ON_STACK(const Term *, 16);
     node_loads(j->c, n, &loads);
     for (int i = 0; i < loads.n; i++) {
@@ -172,8 +160,7 @@ static ClusterList needed(const Join *j, const Node *n)
 }
 
 /* Can b run after all of these? Else it must become the last one, which it may if nothing waits for it. */
-static bool in_order(const Cluster *b, const ClusterList *before)
-{
+static bool in_order(const Cluster *b, const ClusterList *before) {
     for (int i = 0; b->needed && i < before->n; i++)
         if (before->at[i] != b && before->at[i]->order > b->order)
             return false;
@@ -181,8 +168,7 @@ static bool in_order(const Cluster *b, const ClusterList *before)
 }
 
 /* b must not read or write the state that n overwrites: the loops would run through each other. */
-static bool state_apart(const Join *j, const Cluster *b, const Node *n)
-{
+static bool state_apart(const Join *j, const Cluster *b, const Node *n) {
     if (n->out->kind != TState)
         return true;
     const Tensor *old = n->out->before;
@@ -201,25 +187,23 @@ static bool state_apart(const Join *j, const Cluster *b, const Node *n)
 /* ---- the rules ---- */
 
 /* How many loops the cluster has with n in it; -1: n may not join. */
-static int joined(Join *j, const Node *n, const Cluster *b)
-{
+static int joined(Join *j, const Node *n, const Cluster *b) {
     bool fully, contracts = node_contracts(j->c, n), same = has_call(b, n->call);
     int k = shared(j, n, b, &fully);
     if (k < 0 || !state_apart(j, b, n))
         return -1;
     if (contracts && !same)
-        return -1;                      // a contraction begins a kernel of its own
+        return -1; // a contraction begins a kernel of its own
     if (b->contracts && !same && (n->reduce || !fully || k < b->nouter))
-        return -1;                      // nothing but an epilogue at full index follows another call's
+        return -1; // nothing but an epilogue at full index follows another call's
     if (!n->reduce && !b->reduces && !same && (!fully || k < b->nouter))
-        return -1;                      // elementwise after elementwise: the very same loops
+        return -1; // elementwise after elementwise: the very same loops
     if (k == 0 && rank_of(j->c, n) > 0 && !b->reduces && !same)
-        return -1;                      // a number and a vector have no row in common
+        return -1; // a number and a vector have no row in common
     return rows_at_most(j, b, n, k) ? k : -1;
 }
 
-static void join(Join *j, Node *n, Cluster *b, const ClusterList *before)
-{
+static void join(Join *j, Node *n, Cluster *b, const ClusterList *before) {
     push(j->c, &b->node, n);
     b->reduces |= n->reduce != NoReduce;
     b->contracts |= node_contracts(j->c, n);
@@ -236,17 +220,16 @@ static void join(Join *j, Node *n, Cluster *b, const ClusterList *before)
         map_put(j->c, &j->of_call, n->call, b);
 }
 
-static Cluster *sibling_cluster(Join *j, const Node *n)
-{
+static Cluster *sibling_cluster(Join *j, const Node *n) {
     Cluster *b = n->call ? map_get(&j->of_call, n->call) : NULL;
-    if (!b || !n->reduce || b->node.n == 0 || !siblings(j, n, b) || !rows_at_most(j, b, n, b->nouter))
+    if (!b || !n->reduce || b->node.n == 0 || !siblings(j, n, b) ||
+        !rows_at_most(j, b, n, b->nouter))
         return NULL;
     return node_contracts(j->c, n) != b->contracts ? NULL : b;
 }
 
 /* The cluster for n, of those that make what it reads: the one latest in the text that takes it. */
-static Cluster *place(Join *j, const Node *n, const ClusterList *before, int *nouter)
-{
+static Cluster *place(Join *j, const Node *n, const ClusterList *before, int *nouter) {
     Cluster *best = NULL;
     for (int i = 0; i < before->n; i++) {
         Cluster *b = before->at[i];
@@ -267,14 +250,12 @@ static Cluster *place(Join *j, const Node *n, const ClusterList *before, int *no
     return b;
 }
 
-static int by_order(const void *a, const void *b)
-{
+static int by_order(const void *a, const void *b) {
     return (*(Cluster *const *)a)->order - (*(Cluster *const *)b)->order;
 }
 
-Clusters *fuse_join(Ctx *c, const Graph *g, const Uses *u)
-{
-    Join j = {.c = c, .g = g, .u = u, .clusters = NEW(c, Clusters)};
+Clusters *fuse_join(Ctx *c, const Graph *g, const Uses *u) {
+    Join j = { .c = c, .g = g, .u = u, .clusters = NEW(c, Clusters) };
     for (int i = 0; i < g->node.n; i++) {
         Node *n = g->node.at[i];
         ClusterList before = needed(&j, n);

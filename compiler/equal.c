@@ -3,18 +3,20 @@
  * that fold keeps, is found by a key. */
 #include "simplify.h"
 
-typedef struct Slot { VEC(Index *) index; } Slot;
-struct Keys { VEC(Slot) slot; };
+typedef struct Slot {
+    VEC(Index *) index;
+} Slot;
+struct Keys {
+    VEC(Slot) slot;
+};
 
-Keys *keys_new(Ctx *c)
-{
+Keys *keys_new(Ctx *c) {
     return NEW(c, Keys);
 }
 
-static Index *canonical(Ctx *c, Keys *k, int place, Dim size)
-{
+static Index *canonical(Ctx *c, Keys *k, int place, Dim size) {
     while (k->slot.n <= place)
-        push(c, &k->slot, ((Slot){0}));
+        push(c, &k->slot, ((Slot){ 0 }));
     Slot *s = &k->slot.at[place];
     for (int i = 0; i < s->index.n; i++)
         if (s->index.at[i]->size == size)
@@ -24,11 +26,10 @@ static Index *canonical(Ctx *c, Keys *k, int place, Dim size)
 }
 
 /* Terms are interned, so with canonical indices in place equal nodes have equal pointers. */
-Name node_key(Ctx *c, Keys *k, const Node *n)
-{
+Name node_key(Ctx *c, Keys *k, const Node *n) {
     Indices from = ON_STACK(Index *, 16);
     TermList to = ON_STACK(Term *, 16);
-    Text key = {0};
+    Text key = { 0 };
     node_axes(c, n, &from);
     for (int i = 0; i < n->nbind; i++)
         push(c, &from, n->bind[i]);
@@ -47,28 +48,30 @@ Name node_key(Ctx *c, Keys *k, const Node *n)
 }
 
 /* For the sweep a hash and a comparison do, which make no terms. An index stands for its place. */
-typedef struct Places { Index **at; int n; } Places;
+typedef struct Places {
+    Index **at;
+    int n;
+} Places;
 
-static Places places_of(Ctx *c, const Node *n, Indices *list)
-{
+static Places places_of(Ctx *c, const Node *n, Indices *list) {
     node_axes(c, n, list);
     for (int i = 0; i < n->nbind; i++)
         push(c, list, n->bind[i]);
-    return (Places){list->at, list->n};
+    return (Places){ list->at, list->n };
 }
 
-static int place_in(const Places *p, const Index *x)
-{
+static int place_in(const Places *p, const Index *x) {
     int i = 0;
     while (i < p->n && p->at[i] != x)
         i++;
     return i;
 }
 
-static uintptr_t mixed(uintptr_t h, uintptr_t v) { return (h ^ v) * (uintptr_t)0x9e3779b97f4a7c15; }
+static uintptr_t mixed(uintptr_t h, uintptr_t v) {
+    return (h ^ v) * (uintptr_t)0x9e3779b97f4a7c15;
+}
 
-static uintptr_t term_hash(const Term *t, const Places *p)
-{
+static uintptr_t term_hash(const Term *t, const Places *p) {
     uintptr_t h = mixed((uintptr_t)t->kind * 31 + (uintptr_t)t->elem, (uintptr_t)t->n);
     if (t->kind == TNumber || t->kind == TSize)
         return mixed(h, (uintptr_t)t);
@@ -80,10 +83,9 @@ static uintptr_t term_hash(const Term *t, const Places *p)
     return t->outside ? mixed(h, term_hash(t->outside, p)) : h;
 }
 
-static bool term_same(const Term *a, const Places *p, const Term *b, const Places *q)
-{
-    if (a->kind != b->kind || a->elem != b->elem || a->n != b->n || a->from != b->from || a->fn != b->fn ||
-        !a->outside != !b->outside)
+static bool term_same(const Term *a, const Places *p, const Term *b, const Places *q) {
+    if (a->kind != b->kind || a->elem != b->elem || a->n != b->n || a->from != b->from ||
+        a->fn != b->fn || !a->outside != !b->outside)
         return false;
     if (a->kind == TNumber || a->kind == TSize)
         return a == b;
@@ -95,8 +97,7 @@ static bool term_same(const Term *a, const Places *p, const Term *b, const Place
     return !a->outside || term_same(a->outside, p, b->outside, q);
 }
 
-uintptr_t node_hash(Ctx *c, const Node *n)
-{
+uintptr_t node_hash(Ctx *c, const Node *n) {
     Indices list = ON_STACK(Index *, 16);
     Places own = places_of(c, n, &list), *p = &own;
     uintptr_t h = mixed((uintptr_t)n->reduce, term_hash(n->body, p));
@@ -107,13 +108,12 @@ uintptr_t node_hash(Ctx *c, const Node *n)
     return h ? h : 1;
 }
 
-bool node_same(Ctx *c, const Node *a, const Node *b)
-{
+bool node_same(Ctx *c, const Node *a, const Node *b) {
     Indices first = ON_STACK(Index *, 16);
     Indices second = ON_STACK(Index *, 16);
     Places x = places_of(c, a, &first), y = places_of(c, b, &second), *p = &x, *q = &y;
-    if (a->reduce != b->reduce || a->naxis != b->naxis || a->nbind != b->nbind || a->ncond != b->ncond || p->n != q->n ||
-        a->out->type.elem != b->out->type.elem)
+    if (a->reduce != b->reduce || a->naxis != b->naxis || a->nbind != b->nbind ||
+        a->ncond != b->ncond || p->n != q->n || a->out->type.elem != b->out->type.elem)
         return false;
     for (int i = 0; i < a->naxis; i++)
         if (a->axis[i].n != b->axis[i].n)

@@ -7,8 +7,7 @@
 
 /* ---- what is known ---- */
 
-static void note_written(Fold *f, Map *written)
-{
+static void note_written(Fold *f, Map *written) {
     for (int i = 0; i < f->program->n; i++) {
         const Graph *g = f->program->graph[i];
         for (int k = 0; k < g->node.n; k++)
@@ -17,10 +16,9 @@ static void note_written(Fold *f, Map *written)
     }
 }
 
-Fold *fold_new(Ctx *c, Program *p)
-{
+Fold *fold_new(Ctx *c, Program *p) {
     Fold *f = NEW(c, Fold);
-    Map written = {0};
+    Map written = { 0 };
     f->c = c;
     f->program = p;
     f->keys = keys_new(c);
@@ -35,15 +33,13 @@ Fold *fold_new(Ctx *c, Program *p)
     return f;
 }
 
-static bool tensor_known(const Fold *f, const Tensor *t)
-{
+static bool tensor_known(const Fold *f, const Tensor *t) {
     if (t->kind == TConst || t->kind == TParam)
         return t->data != NULL;
     return t->kind == TState && map_get(&f->fixed, t);
 }
 
-bool fold_known(const Fold *f, const Term *t)
-{
+bool fold_known(const Fold *f, const Term *t) {
     if (t->kind == TLoad && !tensor_known(f, t->from))
         return false;
     for (int i = 0; i < t->n; i++)
@@ -56,8 +52,7 @@ bool fold_known(const Fold *f, const Term *t)
 
 enum { MostElements = 1 << 20, MostTurns = 1 << 28, SmallBytes = 1 << 14 };
 
-static bool fixed_sizes(Ctx *c, const Node *n)
-{
+static bool fixed_sizes(Ctx *c, const Node *n) {
     Indices all = ON_STACK(Index *, 16);
     int64_t size;
     node_axes(c, n, &all);
@@ -69,14 +64,12 @@ static bool fixed_sizes(Ctx *c, const Node *n)
     return true;
 }
 
-static int64_t bytes_of(Ctx *c, const Tensor *t)
-{
+static int64_t bytes_of(Ctx *c, const Tensor *t) {
     return bound_of(c, type_count(c, &t->type)) * elem_bytes(c, t->type.elem);
 }
 
 /* The weight a value is mostly made of: the largest, of equals the first. NULL: made of constants only. */
-static Tensor *main_weight(Fold *f, const Loads *loads)
-{
+static Tensor *main_weight(Fold *f, const Loads *loads) {
     Tensor *best = NULL;
     for (int i = 0; i < loads->n; i++) {
         Tensor *t = loads->at[i]->from;
@@ -89,9 +82,8 @@ static Tensor *main_weight(Fold *f, const Loads *loads)
     return best;
 }
 
-static const void *computed(Fold *f, const Graph *g, const Node *n, const Loads *loads)
-{
-    Map env = {0};
+static const void *computed(Fold *f, const Graph *g, const Node *n, const Loads *loads) {
+    Map env = { 0 };
     for (int i = 0; i < loads->n; i++)
         map_put(f->c, &env, loads->at[i]->from, (void *)loads->at[i]->from->data);
     int64_t *size = NEWN(f->c, int64_t, g->size.n + 1);
@@ -99,8 +91,7 @@ static const void *computed(Fold *f, const Graph *g, const Node *n, const Loads 
 }
 
 /* The value of a node that reads only what is known; one tensor for equal nodes. */
-static Tensor *value_of(Fold *f, const Graph *g, const Node *n)
-{
+static Tensor *value_of(Fold *f, const Graph *g, const Node *n) {
     Name key = node_key(f->c, f->keys, n);
     Tensor *found = map_get(&f->value, key);
     if (found)
@@ -111,27 +102,27 @@ static Tensor *value_of(Fold *f, const Graph *g, const Node *n)
     if (!data)
         return NULL;
     Tensor *like = main_weight(f, &loads);
-    Tensor *made = like ? tensor(f->c, TParam, like->name, like->path, &n->out->type, like->at)
-                        : tensor(f->c, TConst, n->out->name, n->out->path, &n->out->type, n->out->at);
+    Tensor *made =
+        like ? tensor(f->c, TParam, like->name, like->path, &n->out->type, like->at)
+             : tensor(f->c, TConst, n->out->name, n->out->path, &n->out->type, n->out->at);
     made->data = data;
     if (like)
-        push(f->c, &f->made, ((Made){made, like}));
+        push(f->c, &f->made, ((Made){ made, like }));
     map_put(f->c, &f->value, key, made);
     return made;
 }
 
-Tensor *fold_term(Fold *f, const Graph *g, Term *t, Axis *axis, int naxis, const Type *type, Name name)
-{
-    Node n = {.axis = axis, .naxis = naxis, .body = t};
-    n.out = tensor(f->c, TTemp, name, name, type, (Span){0});
+Tensor *fold_term(Fold *f, const Graph *g, Term *t, Axis *axis, int naxis, const Type *type,
+                  Name name) {
+    Node n = { .axis = axis, .naxis = naxis, .body = t };
+    n.out = tensor(f->c, TTemp, name, name, type, (Span){ 0 });
     return fixed_sizes(f->c, &n) ? value_of(f, g, &n) : NULL;
 }
 
 /* ---- nodes ---- */
 
 /* Only what does not grow: a dequantised weight is made where it is used, not kept in memory. */
-static bool stays_small(Fold *f, const Node *n, const Loads *loads)
-{
+static bool stays_small(Fold *f, const Node *n, const Loads *loads) {
     int64_t result = bytes_of(f->c, n->out), read = 0;
     bool constant = true;
     for (int i = 0; i < loads->n; i++) {
@@ -144,8 +135,7 @@ static bool stays_small(Fold *f, const Node *n, const Loads *loads)
                     : result <= read || result <= SmallBytes;
 }
 
-static bool foldable(Fold *f, const Node *n)
-{
+static bool foldable(Fold *f, const Node *n) {
     if (n->out->kind != TTemp || n->at || is_view(n) || !fixed_sizes(f->c, n))
         return false;
     for (int i = 0; i < n->ncond; i++)
@@ -156,24 +146,21 @@ static bool foldable(Fold *f, const Node *n)
     return fold_known(f, n->body) && stays_small(f, n, &loads);
 }
 
-static Term *load_at_axes(Ctx *c, Tensor *t, const Node *n)
-{
+static Term *load_at_axes(Ctx *c, Tensor *t, const Node *n) {
     Term **at = NEWN(c, Term *, n->naxis + 1);
     for (int a = 0; a < n->naxis; a++)
         at[a] = position_of(c, &n->axis[a]);
     return term_load(c, t, at, n->naxis, NULL, t->name);
 }
 
-static Term *read_value(Ctx *c, Term *t, void *with)
-{
+static Term *read_value(Ctx *c, Term *t, void *with) {
     Tensor *value = t->kind == TLoad ? map_get(with, t->from) : NULL;
     return value ? term_load(c, value, t->kid, t->n, t->outside, t->as) : t;
 }
 
 /* ---- terms: what a node computes again and again of what is known ---- */
 
-static bool loads_inside(Ctx *c, const Term *t)
-{
+static bool loads_inside(Ctx *c, const Term *t) {
     if (t->kind == TLoad)
         for (int i = 0; !t->outside && i < t->n; i++) {
             Term *in = in_range(c, t->kid[i], t->from->type.dim[i]);
@@ -186,15 +173,20 @@ static bool loads_inside(Ctx *c, const Term *t)
     return true;
 }
 
-typedef struct Hoist { Fold *f; const Graph *g; Indices all; Name name; bool changed; } Hoist;
+typedef struct Hoist {
+    Fold *f;
+    const Graph *g;
+    Indices all;
+    Name name;
+    bool changed;
+} Hoist;
 
 /* A dear function of indices and weights alone becomes a table along the indices it depends on. */
-static Term *table_of(Hoist *h, Term *t)
-{
+static Term *table_of(Hoist *h, Term *t) {
     Ctx *c = h->f->c;
     Axis axis[MaxRank];
     Term *at[MaxRank];
-    Type type = {.elem = t->elem};
+    Type type = { .elem = t->elem };
     double count = 1;
     for (int i = 0; i < h->all.n; i++) {
         if (!term_uses(t, h->all.at[i]))
@@ -202,12 +194,13 @@ static Term *table_of(Hoist *h, Term *t)
         if (type.rank == MaxRank)
             return NULL;
         count *= (double)bound_of(c, h->all.at[i]->size);
-        axis[type.rank] = (Axis){NEWN(c, Index *, 1), 1};
+        axis[type.rank] = (Axis){ NEWN(c, Index *, 1), 1 };
         axis[type.rank].index[0] = h->all.at[i];
         at[type.rank] = term_index(c, h->all.at[i]);
         type.dim[type.rank++] = h->all.at[i]->size;
     }
-    if (count > SmallBytes || elem_storage(c, type.elem) == AnyFloat || elem_storage(c, type.elem) == AnyInt)
+    if (count > SmallBytes || elem_storage(c, type.elem) == AnyFloat ||
+        elem_storage(c, type.elem) == AnyInt)
         return NULL;
     Axis *kept = NEWN(c, Axis, type.rank + 1);
     memcpy(kept, axis, sizeof *axis * (size_t)type.rank);
@@ -215,8 +208,7 @@ static Term *table_of(Hoist *h, Term *t)
     return value ? term_load(c, value, at, type.rank, NULL, value->name) : NULL;
 }
 
-static Term *hoist(Hoist *h, Term *t)
-{
+static Term *hoist(Hoist *h, Term *t) {
     if (t->kind != TApply || t->n > 3 || !term_calls(t))
         return t;
     Term *table = fold_known(h->f, t) && loads_inside(h->f->c, t) ? table_of(h, t) : NULL;
@@ -233,9 +225,8 @@ static Term *hoist(Hoist *h, Term *t)
     return changed ? term_apply(h->f->c, t->fn, t->elem, arg) : t;
 }
 
-static bool hoist_terms(Fold *f, const Graph *g, Node *n)
-{
-    Hoist h = {.f = f, .g = g, .name = n->out->name};
+static bool hoist_terms(Fold *f, const Graph *g, Node *n) {
+    Hoist h = { .f = f, .g = g, .name = n->out->name };
     if (fold_known(f, n->body))
         return false;
     node_axes(f->c, n, &h.all);
@@ -245,9 +236,8 @@ static bool hoist_terms(Fold *f, const Graph *g, Node *n)
     return h.changed;
 }
 
-bool fold_graph(Fold *f, Graph *g)
-{
-    Map value = {0};
+bool fold_graph(Fold *f, Graph *g) {
+    Map value = { 0 };
     bool changed = false;
     Uses *u = graph_uses(f->c, g);
     for (int i = 0; i < g->node.n; i++) {
@@ -261,7 +251,7 @@ bool fold_graph(Fold *f, Graph *g)
         map_put(f->c, &value, n->out, known);
         changed = true;
         if (use_of(u, n->out)->root) {
-            *n = (Node){.out = n->out, .axis = n->axis, .naxis = n->naxis, .call = n->call};
+            *n = (Node){ .out = n->out, .axis = n->axis, .naxis = n->naxis, .call = n->call };
             n->body = load_at_axes(f->c, known, n);
         }
     }
@@ -270,9 +260,8 @@ bool fold_graph(Fold *f, Graph *g)
 
 /* ---- the end: names, and what is left of the parameters ---- */
 
-static Map tensors_read(Fold *f)
-{
-    Map read = {0};
+static Map tensors_read(Fold *f) {
+    Map read = { 0 };
     Loads loads = ON_STACK(const Term *, 16);
     for (int i = 0; i < f->program->n; i++) {
         const Graph *g = f->program->graph[i];
@@ -287,8 +276,7 @@ static Map tensors_read(Fold *f)
 }
 
 /* The name of the weight it replaces, if that is gone; else the name with a word more. */
-static void name_made(Fold *f, Made *m, Map *taken)
-{
+static void name_made(Fold *f, Made *m, Map *taken) {
     Name path = m->like->path, suffix = name(f->c, "%s", "");
     for (int k = 1; map_get(taken, path); k++) {
         suffix = k == 1 ? name(f->c, "_folded") : name(f->c, "_folded%d", k);
@@ -299,16 +287,14 @@ static void name_made(Fold *f, Made *m, Map *taken)
     map_put(f->c, taken, path, m->tensor);
 }
 
-static void push_made(Fold *f, const Map *read, const Tensor *like, Program *to)
-{
+static void push_made(Fold *f, const Map *read, const Tensor *like, Program *to) {
     for (int i = 0; i < f->made.n; i++)
         if (f->made.at[i].like == like && map_get(read, f->made.at[i].tensor))
             push(f->c, &to->param, f->made.at[i].tensor);
 }
 
-static void keep_params(Fold *f, const Map *read)
-{
-    Program kept = {0};
+static void keep_params(Fold *f, const Map *read) {
+    Program kept = { 0 };
     for (int i = 0; i < f->program->param.n; i++) {
         Tensor *t = f->program->param.at[i];
         if (map_get(read, t))
@@ -323,8 +309,7 @@ static void keep_params(Fold *f, const Map *read)
 }
 
 /* A state that nothing writes and nothing reads any more is none; nor has any graph a last version of it. */
-static void keep_states(Fold *f, const Map *read)
-{
+static void keep_states(Fold *f, const Map *read) {
     int kept = 0;
     for (int i = 0; i < f->program->state.n; i++) {
         Tensor *s = f->program->state.at[i];
@@ -338,11 +323,10 @@ static void keep_states(Fold *f, const Map *read)
     f->program->state.n = kept;
 }
 
-void fold_finish(Fold *f)
-{
+void fold_finish(Fold *f) {
     if (!f->weights)
         return;
-    Map read = tensors_read(f), taken = {0};
+    Map read = tensors_read(f), taken = { 0 };
     for (int i = 0; i < f->program->param.n; i++)
         if (map_get(&read, f->program->param.at[i]))
             map_put(f->c, &taken, f->program->param.at[i]->path, f->program->param.at[i]);

@@ -7,8 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-double reduce_neutral(Reduce r, bool *has)
-{
+double reduce_neutral(Reduce r, bool *has) {
     static const double value[] = {
         [RSum] = 0, [RProd] = 1, [RMax] = -INFINITY, [RMin] = INFINITY, [RAny] = 0, [RAll] = 1,
     };
@@ -18,19 +17,19 @@ double reduce_neutral(Reduce r, bool *has)
 
 /* ---- conditions ---- */
 
-static bool is_number(const Term *t, double v) { return t->kind == TNumber && t->number == v; }
+static bool is_number(const Term *t, double v) {
+    return t->kind == TNumber && t->number == v;
+}
 
 /* What is known of the position is known to term_apply. */
-Term *in_range(Ctx *c, Term *position, Dim size)
-{
+Term *in_range(Ctx *c, Term *position, Dim size) {
     Term *low = term_apply2(c, FnGe, Bool, position, term_number(c, I32, 0));
     Term *high = term_apply2(c, FnLt, Bool, position, term_size(c, size));
     return term_apply2(c, FnAnd, Bool, low, high);
 }
 
 /* NULL, or the term `false` if the condition can never hold. */
-Term *condition_split(Ctx *c, Term *cond, TermList *to)
-{
+Term *condition_split(Ctx *c, Term *cond, TermList *to) {
     if (cond->kind == TApply && cond->fn->id == FnAnd) {
         Term *no = condition_split(c, cond->kid[0], to);
         return no ? no : condition_split(c, cond->kid[1], to);
@@ -46,12 +45,18 @@ Term *condition_split(Ctx *c, Term *cond, TermList *to)
 
 /* ---- guards of a reduction's body ---- */
 
-typedef struct Absent { Ctx *c; Reduce reduce; double neutral; TermList cond; } Absent;
+typedef struct Absent {
+    Ctx *c;
+    Reduce reduce;
+    double neutral;
+    TermList cond;
+} Absent;
 
-static bool same_value(double a, double b) { return a == b; }
+static bool same_value(double a, double b) {
+    return a == b;
+}
 
-static Term *rebuilt(Ctx *c, const Term *t, int at, Term *kid)
-{
+static Term *rebuilt(Ctx *c, const Term *t, int at, Term *kid) {
     if (kid == t->kid[at])
         return term_apply(c, t->fn, t->elem, t->kid);
     Term *arg[3];
@@ -60,8 +65,7 @@ static Term *rebuilt(Ctx *c, const Term *t, int at, Term *kid)
     return term_apply(c, t->fn, t->elem, arg);
 }
 
-static Term *absent_load(Absent *a, Term *t)
-{
+static Term *absent_load(Absent *a, Term *t) {
     if (!t->outside || t->outside->kind != TNumber || !same_value(t->outside->number, a->neutral))
         return t;
     for (int i = 0; i < t->n; i++)
@@ -70,21 +74,20 @@ static Term *absent_load(Absent *a, Term *t)
 }
 
 /* Does the function pass on that its k-th argument is neutral? */
-static bool passes(const Absent *a, const Term *t, int k)
-{
+static bool passes(const Absent *a, const Term *t, int k) {
     switch (t->fn->id) {
-    case FnCast: case FnStopGradient: return true;
+    case FnCast:
+    case FnStopGradient: return true;
     case FnNeg: return a->reduce == RSum;
     case FnMul: return a->reduce == RSum;
     case FnDiv: return a->reduce == RSum && k == 0 && elem_is_float(t->elem);
     case FnAnd: return a->reduce == RAny;
-    case FnOr:  return a->reduce == RAll;
+    case FnOr: return a->reduce == RAll;
     default: return false;
     }
 }
 
-static Term *absent(Absent *a, Term *t)
-{
+static Term *absent(Absent *a, Term *t) {
     if (t->kind == TLoad)
         return absent_load(a, t);
     if (t->kind != TApply || t->n > 3)
@@ -108,9 +111,8 @@ static Term *absent(Absent *a, Term *t)
     return t;
 }
 
-static void set_conditions(Ctx *c, Node *n, const TermList *more)
-{
-    TermList all = {0};
+static void set_conditions(Ctx *c, Node *n, const TermList *more) {
+    TermList all = { 0 };
     Term *no = NULL;
     if (!n->ncond && !more->n)
         return;
@@ -126,9 +128,8 @@ static void set_conditions(Ctx *c, Node *n, const TermList *more)
     n->ncond = all.n;
 }
 
-bool guards_to_conditions(Ctx *c, Node *n)
-{
-    Absent a = {.c = c, .reduce = n->reduce};
+bool guards_to_conditions(Ctx *c, Node *n) {
+    Absent a = { .c = c, .reduce = n->reduce };
     bool has;
     a.neutral = reduce_neutral(n->reduce, &has);
     Term *body = has ? absent(&a, n->body) : n->body;
@@ -141,11 +142,13 @@ bool guards_to_conditions(Ctx *c, Node *n)
 
 /* ---- guards of a node move to its readers ---- */
 
-typedef struct Guard { Term *cond, *body; double otherwise; } Guard;
+typedef struct Guard {
+    Term *cond, *body;
+    double otherwise;
+} Guard;
 
 /* What t is when the choice `w` takes its infinite side and all else is finite; NAN: not known. */
-static double far_value(const Term *t, const Term *w, double v)
-{
+static double far_value(const Term *t, const Term *w, double v) {
     if (t == w)
         return v;
     if (t->kind == TNumber)
@@ -162,7 +165,8 @@ static double far_value(const Term *t, const Term *w, double v)
         }
     }
     if (known == t->n)
-        return t->fn->id == FnCast || t->fn->id == FnStopGradient ? arg[0] : fn_eval(t->fn, t->elem, arg);
+        return t->fn->id == FnCast || t->fn->id == FnStopGradient ? arg[0]
+                                                                  : fn_eval(t->fn, t->elem, arg);
     if (known != 1 || !isinf(arg[last]))
         return NAN;
     if (t->fn->id == FnAdd)
@@ -170,11 +174,11 @@ static double far_value(const Term *t, const Term *w, double v)
     return t->fn->id == FnSub ? (last == 0 ? arg[0] : -arg[1]) : NAN;
 }
 
-static Term *infinite_choice(Term *t)
-{
+static Term *infinite_choice(Term *t) {
     if (t->kind != TApply)
         return NULL;
-    if (t->fn->id == FnWhere && term_from_indices(t->kid[0]) && t->kid[2]->kind == TNumber && isinf(t->kid[2]->number))
+    if (t->fn->id == FnWhere && term_from_indices(t->kid[0]) && t->kid[2]->kind == TNumber &&
+        isinf(t->kid[2]->number))
         return t;
     for (int i = 0; i < t->n; i++) {
         Term *found = infinite_choice(t->kid[i]);
@@ -184,36 +188,35 @@ static Term *infinite_choice(Term *t)
     return NULL;
 }
 
-typedef struct Swap { Term *from, *to; } Swap;
+typedef struct Swap {
+    Term *from, *to;
+} Swap;
 
-static Term *swap(Ctx *c, Term *t, void *with)
-{
+static Term *swap(Ctx *c, Term *t, void *with) {
     (void)c;
     const Swap *s = with;
     return t == s->from ? s->to : t;
 }
 
 /* n's body as: where(cond, body, otherwise). */
-static bool guard_of(Ctx *c, const Node *n, Guard *g)
-{
+static bool guard_of(Ctx *c, const Node *n, Guard *g) {
     Term *b = n->body;
     if (b->kind != TApply || n->reduce || n->at)
         return false;
     if (b->fn->id == FnWhere && term_from_indices(b->kid[0]) && b->kid[2]->kind == TNumber) {
-        *g = (Guard){b->kid[0], b->kid[1], b->kid[2]->number};
+        *g = (Guard){ b->kid[0], b->kid[1], b->kid[2]->number };
         return true;
     }
     Term *w = infinite_choice(b);
     if (!w)
         return false;
     double v = far_value(b, w, w->kid[2]->number);
-    *g = (Guard){w->kid[0], term_map(c, b, swap, &(Swap){w, w->kid[1]}), v};
+    *g = (Guard){ w->kid[0], term_map(c, b, swap, &(Swap){ w, w->kid[1] }), v };
     return !isnan(v);
 }
 
 /* Does every read of `from` in t stand where its being neutral makes the whole neutral? */
-static bool absorbs(const Absent *a, const Term *t, const Tensor *from)
-{
+static bool absorbs(const Absent *a, const Term *t, const Tensor *from) {
     if (!reads_from(t, from) || (t->kind == TLoad && t->from == from && !t->outside))
         return true;
     if (t->kind != TApply)
@@ -224,10 +227,9 @@ static bool absorbs(const Absent *a, const Term *t, const Tensor *from)
     return true;
 }
 
-static bool reader_absorbs(Ctx *c, const Node *r, const Node *p, double otherwise)
-{
+static bool reader_absorbs(Ctx *c, const Node *r, const Node *p, double otherwise) {
     bool has;
-    Absent a = {.c = c, .reduce = r->reduce};
+    Absent a = { .c = c, .reduce = r->reduce };
     a.neutral = reduce_neutral(r->reduce, &has);
     if (!has || !same_value(a.neutral, otherwise))
         return false;
@@ -240,8 +242,7 @@ static bool reader_absorbs(Ctx *c, const Node *r, const Node *p, double otherwis
     return absorbs(&a, r->body, p->out);
 }
 
-static void guard_reader(Ctx *c, Node *r, const Node *p, const Guard *g)
-{
+static void guard_reader(Ctx *c, Node *r, const Node *p, const Guard *g) {
     Loads loads = ON_STACK(const Term *, 16);
     TermList more = ON_STACK(Term *, 16);
     term_loads(c, r->body, &loads);
@@ -256,8 +257,7 @@ static void guard_reader(Ctx *c, Node *r, const Node *p, const Guard *g)
     set_conditions(c, r, &more);
 }
 
-static bool guard_to_readers(Ctx *c, const Uses *u, Node *p)
-{
+static bool guard_to_readers(Ctx *c, const Uses *u, Node *p) {
     Guard g;
     const Use *use = use_of(u, p->out);
     if (p->out->kind != TTemp || use->root || !use->reader.n || !guard_of(c, p, &g))
@@ -274,8 +274,7 @@ static bool guard_to_readers(Ctx *c, const Uses *u, Node *p)
     return true;
 }
 
-bool guards_to_readers(Ctx *c, Graph *g, const Uses *u)
-{
+bool guards_to_readers(Ctx *c, Graph *g, const Uses *u) {
     bool changed = false;
     for (int i = 0; i < g->node.n; i++)
         changed |= guard_to_readers(c, u, g->node.at[i]);
@@ -285,11 +284,11 @@ bool guards_to_readers(Ctx *c, Graph *g, const Uses *u)
 /* ---- narrowing ---- */
 
 /* A condition may be asked where p stands if what it reads is there already. */
-static bool known_at(const Uses *u, const Term *t, const Node *p)
-{
+static bool known_at(const Uses *u, const Term *t, const Node *p) {
     if (t->kind == TLoad) {
         const Use *use = use_of(u, t->from);
-        return t->from->type.rank == 0 && t->from->kind != TState && use->at < use_of(u, p->out)->at;
+        return t->from->type.rank == 0 && t->from->kind != TState &&
+               use->at < use_of(u, p->out)->at;
     }
     for (int i = 0; i < t->n; i++)
         if (!known_at(u, t->kid[i], p))
@@ -297,8 +296,7 @@ static bool known_at(const Uses *u, const Term *t, const Node *p)
     return true;
 }
 
-static bool all_mapped(const Term *t, const Indices *from)
-{
+static bool all_mapped(const Term *t, const Indices *from) {
     if (t->kind == TIndex) {
         for (int i = 0; i < from->n; i++)
             if (from->at[i] == t->index)
@@ -312,8 +310,8 @@ static bool all_mapped(const Term *t, const Indices *from)
 }
 
 /* The conditions under which r reads `load`, in p's own indices. */
-static void seen_under(Ctx *c, const Uses *u, const Node *p, const Node *r, const Term *load, TermList *to)
-{
+static void seen_under(Ctx *c, const Uses *u, const Node *p, const Node *r, const Term *load,
+                       TermList *to) {
     Indices own = ON_STACK(Index *, 16);
     Indices theirs = ON_STACK(Index *, 16);
     TermList read = ON_STACK(Term *, 16);
@@ -329,8 +327,7 @@ static void seen_under(Ctx *c, const Uses *u, const Node *p, const Node *r, cons
             push(c, to, term_subst(c, r->cond[i], theirs.at, back.at, theirs.n));
 }
 
-static void keep_common(TermList *all, const TermList *these)
-{
+static void keep_common(TermList *all, const TermList *these) {
     int kept = 0;
     for (int i = 0; i < all->n; i++)
         for (int k = 0; k < these->n; k++)
@@ -341,8 +338,7 @@ static void keep_common(TermList *all, const TermList *these)
     all->n = kept;
 }
 
-static void narrow_node(Ctx *c, const Uses *u, Node *p)
-{
+static void narrow_node(Ctx *c, const Uses *u, Node *p) {
     const Use *use = use_of(u, p->out);
     if (p->reduce || p->at || p->out->kind != TTemp || use->root)
         return;
@@ -357,7 +353,7 @@ static void narrow_node(Ctx *c, const Uses *u, Node *p)
             if (loads.at[k]->from != p->out)
                 continue;
             in_body = true;
-            TermList these = {0};
+            TermList these = { 0 };
             seen_under(c, u, p, r, loads.at[k], &these);
             if (first)
                 all = these;
@@ -367,14 +363,13 @@ static void narrow_node(Ctx *c, const Uses *u, Node *p)
         }
         for (int k = 0; k < r->ncond; k++)
             if (!in_body || reads_from(r->cond[k], p->out))
-                return;                 // the condition itself reads it: everywhere
+                return; // the condition itself reads it: everywhere
     }
     set_conditions(c, p, &all);
 }
 
 /* needs: a graph in its final form. gives: Node.cond of nodes without reduction, from the last to the first. */
-void narrow(Ctx *c, Graph *g)
-{
+void narrow(Ctx *c, Graph *g) {
     Uses *u = graph_uses(c, g);
     for (int i = g->node.n - 1; i >= 0; i--)
         narrow_node(c, u, g->node.at[i]);

@@ -3,45 +3,50 @@
  * has the index c, the scale is one of the weight, computed when compiling, and an addition is left. */
 #include "simplify.h"
 
-typedef struct Line { Term *scale, *shift; } Line;        /* t = of * scale + shift; NULL: 1 and 0 */
+typedef struct Line {
+    Term *scale, *shift;
+} Line; /* t = of * scale + shift; NULL: 1 and 0 */
 
-typedef struct Site {                   /* a contraction, and what follows it as far as that is linear */
+typedef struct Site { /* a contraction, and what follows it as far as that is linear */
     Graph *graph;
     Node *node, *last;
-    const Term *weight;                 /* the load in the contraction's body */
-    Line line;                          /* in the contraction's own indices */
-    Indices at;                         /* last's indices that stand for the contraction's, in their order */
+    const Term *weight; /* the load in the contraction's body */
+    Line line;          /* in the contraction's own indices */
+    Indices at;         /* last's indices that stand for the contraction's, in their order */
     Tensor *folded;
 } Site;
 
-typedef struct Sites { VEC(Site) site; } Sites;
+typedef struct Sites {
+    VEC(Site) site;
+} Sites;
 
-static Term *apply(Ctx *c, FnId f, Term *a, Term *b) { return term_apply2(c, f, a->elem, a, b); }
-
-static Term *times(Ctx *c, Term *a, Term *b) { return a ? apply(c, FnMul, a, b) : b; }
-
-static Line scaled(Ctx *c, Line l, Term *by)
-{
-    return (Line){times(c, l.scale, by), l.shift ? apply(c, FnMul, l.shift, by) : NULL};
+static Term *apply(Ctx *c, FnId f, Term *a, Term *b) {
+    return term_apply2(c, f, a->elem, a, b);
 }
 
-static Line divided(Ctx *c, Line l, Term *by)
-{
+static Term *times(Ctx *c, Term *a, Term *b) {
+    return a ? apply(c, FnMul, a, b) : b;
+}
+
+static Line scaled(Ctx *c, Line l, Term *by) {
+    return (Line){ times(c, l.scale, by), l.shift ? apply(c, FnMul, l.shift, by) : NULL };
+}
+
+static Line divided(Ctx *c, Line l, Term *by) {
     Term *one = term_number(c, by->elem, 1);
-    return (Line){apply(c, FnDiv, l.scale ? l.scale : one, by), l.shift ? apply(c, FnDiv, l.shift, by) : NULL};
+    return (Line){ apply(c, FnDiv, l.scale ? l.scale : one, by),
+                   l.shift ? apply(c, FnDiv, l.shift, by) : NULL };
 }
 
-static Line shifted(Ctx *c, Line l, FnId f, Term *by)
-{
+static Line shifted(Ctx *c, Line l, FnId f, Term *by) {
     if (!l.shift)
-        return (Line){l.scale, f == FnAdd ? by : term_apply1(c, FnNeg, by->elem, by)};
-    return (Line){l.scale, apply(c, f, l.shift, by)};
+        return (Line){ l.scale, f == FnAdd ? by : term_apply1(c, FnNeg, by->elem, by) };
+    return (Line){ l.scale, apply(c, f, l.shift, by) };
 }
 
 /* Is t linear in `load`, with what is known for coefficients? */
-static bool line_of(Fold *f, Term *t, const Term *load, Line *l)
-{
-    *l = (Line){0};
+static bool line_of(Fold *f, Term *t, const Term *load, Line *l) {
+    *l = (Line){ 0 };
     if (t == load)
         return true;
     if (t->kind != TApply || t->n != 2)
@@ -55,15 +60,14 @@ static bool line_of(Fold *f, Term *t, const Term *load, Line *l)
     case FnAdd: *l = shifted(f->c, *l, FnAdd, by); return true;
     case FnSub: *l = shifted(f->c, *l, FnSub, by); return k == 0;
     case FnDiv: *l = divided(f->c, *l, by); return k == 0;
-    default:    return false;
+    default: return false;
     }
 }
 
 /* ---- what follows a contraction ---- */
 
 /* The one node that reads n, if it reads each element once, at indices of its own. */
-static Node *follower(Ctx *c, const Uses *u, const Node *n, const Term **load, Indices *at)
-{
+static Node *follower(Ctx *c, const Uses *u, const Node *n, const Term **load, Indices *at) {
     const Use *use = use_of(u, n->out);
     if (use->root || use->reader.n != 1)
         return NULL;
@@ -94,8 +98,7 @@ static Node *follower(Ctx *c, const Uses *u, const Node *n, const Term **load, I
     return all.n == at->n ? r : NULL;
 }
 
-static void in_own_indices(Ctx *c, const Indices *theirs, const Indices *own, Line *l)
-{
+static void in_own_indices(Ctx *c, const Indices *theirs, const Indices *own, Line *l) {
     TermList to = ON_STACK(Term *, 16);
     for (int i = 0; i < own->n; i++)
         push(c, &to, term_index(c, own->at[i]));
@@ -106,17 +109,15 @@ static void in_own_indices(Ctx *c, const Indices *theirs, const Indices *own, Li
 }
 
 /* before, then after: x*a + b, then *s + d, is x*(a*s) + (b*s + d). */
-static Line composed(Ctx *c, Line before, Line after)
-{
+static Line composed(Ctx *c, Line before, Line after) {
     Line l = after.scale ? scaled(c, before, after.scale) : before;
     return after.shift ? shifted(c, l, FnAdd, after.shift) : l;
 }
 
 /* For each index of n the one of r that stands for it, given those of the node between them. */
-static Indices through(Ctx *c, const Node *between, const Indices *mid, const Indices *last)
-{
+static Indices through(Ctx *c, const Node *between, const Indices *mid, const Indices *last) {
     Indices own = ON_STACK(Index *, 16);
-    Indices to = {0};
+    Indices to = { 0 };
     node_axes(c, between, &own);
     for (int i = 0; i < mid->n; i++)
         for (int k = 0; k < own.n; k++)
@@ -125,13 +126,12 @@ static Indices through(Ctx *c, const Node *between, const Indices *mid, const In
     return to;
 }
 
-static void follow(Fold *f, const Uses *u, Site *s)
-{
+static void follow(Fold *f, const Uses *u, Site *s) {
     Ctx *c = f->c;
     Node *n = s->node;
     Indices own = ON_STACK(Index *, 16);
-    Indices at = {0};
-    Line line = {0};
+    Indices at = { 0 };
+    Line line = { 0 };
     node_axes(c, n, &own);
     node_axes(c, n, &at);
     for (;;) {
@@ -156,8 +156,7 @@ static void follow(Fold *f, const Uses *u, Site *s)
 
 /* ---- the weight ---- */
 
-static const Term *weight_in(Ctx *c, const Term *t)
-{
+static const Term *weight_in(Ctx *c, const Term *t) {
     if (t->kind == TLoad)
         return t->from->kind == TParam && t->from->data && !t->outside && t->n ? t : NULL;
     if (t->kind != TApply || t->fn->id != FnMul)
@@ -166,8 +165,7 @@ static const Term *weight_in(Ctx *c, const Term *t)
     return found ? found : weight_in(c, t->kid[1]);
 }
 
-static bool uses_only(Ctx *c, const Node *n, const Term *t, const Term *weight)
-{
+static bool uses_only(Ctx *c, const Node *n, const Term *t, const Term *weight) {
     Indices own = ON_STACK(Index *, 16);
     node_axes(c, n, &own);
     for (int i = 0; i < own.n; i++)
@@ -177,13 +175,13 @@ static bool uses_only(Ctx *c, const Node *n, const Term *t, const Term *weight)
 }
 
 /* The weight times the scale, in the weight's own layout. */
-static Tensor *fold_weight(Fold *f, const Site *s)
-{
+static Tensor *fold_weight(Fold *f, const Site *s) {
     Ctx *c = f->c;
     const Term *w = s->weight;
     Axis *axis = NEWN(c, Axis, w->n + 1);
     for (int k = 0; k < w->n; k++)
-        if (w->kid[k]->kind != TNumber && !axis_of_position(c, w->kid[k], w->from->type.dim[k], &axis[k]))
+        if (w->kid[k]->kind != TNumber &&
+            !axis_of_position(c, w->kid[k], w->from->type.dim[k], &axis[k]))
             return NULL;
         else if (w->kid[k]->kind == TNumber && !dim_is(w->from->type.dim[k], 1))
             return NULL;
@@ -191,14 +189,13 @@ static Tensor *fold_weight(Fold *f, const Site *s)
     return fold_term(f, s->graph, body, axis, w->n, &w->from->type, w->from->name);
 }
 
-static void find_sites(Fold *f, Graph *g, Sites *to)
-{
+static void find_sites(Fold *f, Graph *g, Sites *to) {
     Uses *u = graph_uses(f->c, g);
     for (int i = 0; i < g->node.n; i++) {
         Node *n = g->node.at[i];
         if (n->out->kind != TTemp || n->at || !node_contracts(f->c, n))
             continue;
-        Site s = {.graph = g, .node = n, .weight = weight_in(f->c, n->body)};
+        Site s = { .graph = g, .node = n, .weight = weight_in(f->c, n->body) };
         if (!s.weight || s.weight->elem != n->out->type.elem)
             continue;
         follow(f, u, &s);
@@ -211,9 +208,8 @@ static void find_sites(Fold *f, Graph *g, Sites *to)
 }
 
 /* Tensor → how many loads of all entries read it */
-static Map read_counts(Fold *f)
-{
-    Map count = {0};
+static Map read_counts(Fold *f) {
+    Map count = { 0 };
     for (int i = 0; i < f->program->n; i++) {
         const Graph *g = f->program->graph[i];
         for (int k = 0; k < g->node.n; k++) {
@@ -229,8 +225,7 @@ static Map read_counts(Fold *f)
 }
 
 /* Every read of the weight must become one of the same scaled weight: else there would be two of it. */
-static bool agreed(const Sites *all, const Site *s, int count)
-{
+static bool agreed(const Sites *all, const Site *s, int count) {
     int same = 0;
     for (int i = 0; i < all->site.n; i++)
         if (all->site.at[i].weight->from == s->weight->from) {
@@ -243,28 +238,29 @@ static bool agreed(const Sites *all, const Site *s, int count)
 
 /* ---- the rewriting ---- */
 
-typedef struct Swap { const Term *from; Tensor *to; } Swap;
+typedef struct Swap {
+    const Term *from;
+    Tensor *to;
+} Swap;
 
-static Term *swapped(Ctx *c, Term *t, void *with)
-{
+static Term *swapped(Ctx *c, Term *t, void *with) {
     const Swap *s = with;
     return t == s->from ? term_load(c, s->to, t->kid, t->n, NULL, t->as) : t;
 }
 
 /* The shift along the indices it depends on, as one tensor; itself when there is nothing to compute. */
-static Term *shift_value(Fold *f, const Site *s, Indices *own)
-{
+static Term *shift_value(Fold *f, const Site *s, Indices *own) {
     Ctx *c = f->c;
     Term *t = s->line.shift;
     if (t->kind != TApply)
         return t;
     Axis *axis = NEWN(c, Axis, own->n + 1);
     Term **at = NEWN(c, Term *, own->n + 1);
-    Type type = {.elem = t->elem};
+    Type type = { .elem = t->elem };
     for (int i = 0; i < own->n && type.rank < MaxRank; i++) {
         if (!term_uses(t, own->at[i]))
             continue;
-        axis[type.rank] = (Axis){NEWN(c, Index *, 1), 1};
+        axis[type.rank] = (Axis){ NEWN(c, Index *, 1), 1 };
         axis[type.rank].index[0] = own->at[i];
         at[type.rank] = term_index(c, own->at[i]);
         type.dim[type.rank++] = own->at[i]->size;
@@ -273,8 +269,7 @@ static Term *shift_value(Fold *f, const Site *s, Indices *own)
     return v ? term_load(c, v, at, type.rank, NULL, v->name) : t;
 }
 
-static void rewrite(Fold *f, Site *s)
-{
+static void rewrite(Fold *f, Site *s) {
     Ctx *c = f->c;
     Node *n = s->node, *last = s->last;
     Indices own = ON_STACK(Index *, 16);
@@ -282,7 +277,7 @@ static void rewrite(Fold *f, Site *s)
     node_axes(c, n, &own);
     for (int i = 0; i < own.n; i++)
         push(c, &to, term_index(c, s->at.at[i]));
-    n->body = term_map(c, n->body, swapped, &(Swap){s->weight, s->folded});
+    n->body = term_map(c, n->body, swapped, &(Swap){ s->weight, s->folded });
     Term **at = NEWN(c, Term *, n->naxis + 1);
     for (int a = 0; a < n->naxis; a++)
         at[a] = term_subst(c, position_of(c, &n->axis[a]), own.at, to.at, own.n);
@@ -293,9 +288,8 @@ static void rewrite(Fold *f, Site *s)
     last->body = term_apply2(c, FnAdd, last->out->type.elem, last->body, shift);
 }
 
-bool fold_scales(Fold *f)
-{
-    Sites all = {0};
+bool fold_scales(Fold *f) {
+    Sites all = { 0 };
     bool changed = false;
     if (!f->weights)
         return false;

@@ -9,42 +9,43 @@
 
 #include <string.h>
 
-typedef struct Same { Node *node; struct Same *next; } Same;   /* nodes of one hash */
+typedef struct Same {
+    Node *node;
+    struct Same *next;
+} Same; /* nodes of one hash */
 
 /* ---- a sweep ---- */
 
 typedef struct Sweep {
     Ctx *c;
-    Uses *uses;                         /* as they were before the sweep: it only moves reads to later nodes */
-    Map alias;                          /* Tensor → the equal Tensor that is read instead */
-    Map made;                           /* Tensor → its node, when it is behind the sweep */
-    Map equal;                          /* hash → Same */
+    Uses *uses; /* as they were before the sweep: it only moves reads to later nodes */
+    Map alias;  /* Tensor → the equal Tensor that is read instead */
+    Map made;   /* Tensor → its node, when it is behind the sweep */
+    Map equal;  /* hash → Same */
     Node *reader;
-    bool contracts;                     /* the reader is a matmul or a convolution, as it stands */
+    bool contracts; /* the reader is a matmul or a convolution, as it stands */
     bool changed;
 } Sweep;
 
-static Tensor *real(const Sweep *s, Tensor *t)
-{
+static Tensor *real(const Sweep *s, Tensor *t) {
     Tensor *other = map_get(&s->alias, t);
     return other ? real(s, other) : t;
 }
 
-static double element(Ctx *c, const Tensor *t, int64_t i)
-{
+static double element(Ctx *c, const Tensor *t, int64_t i) {
     const char *at = (const char *)t->data + i * elem_bytes(c, t->type.elem);
     switch (elem_storage(c, t->type.elem)) {
-    case Bool: case U8: return *(const uint8_t *)at;
-    case I8:  return *(const int8_t *)at;
+    case Bool:
+    case U8: return *(const uint8_t *)at;
+    case I8: return *(const int8_t *)at;
     case I32: return *(const int32_t *)at;
     case I64: return (double)*(const int64_t *)at;
     case F32: return *(const float *)at;
-    default:  return *(const double *)at;
+    default: return *(const double *)at;
     }
 }
 
-static bool plain_elem(Ctx *c, Elem e)
-{
+static bool plain_elem(Ctx *c, Elem e) {
     Elem s = elem_storage(c, e);
     return s == Bool || s == U8 || s == I8 || s == I32 || s == I64 || s == F32 || s == F64;
 }
@@ -52,11 +53,10 @@ static bool plain_elem(Ctx *c, Elem e)
 enum { UniformLimit = 4096 };
 
 /* A constant all of whose elements are the same number is that number. */
-static bool uniform(Ctx *c, const Tensor *t, double *v)
-{
+static bool uniform(Ctx *c, const Tensor *t, double *v) {
     int64_t n;
-    if (t->kind != TConst || !t->data || !plain_elem(c, t->type.elem) || !dim_number(type_count(c, &t->type), &n) ||
-        n < 1 || n > UniformLimit)
+    if (t->kind != TConst || !t->data || !plain_elem(c, t->type.elem) ||
+        !dim_number(type_count(c, &t->type), &n) || n < 1 || n > UniformLimit)
         return false;
     *v = element(c, t, 0);
     for (int64_t i = 1; i < n; i++)
@@ -66,16 +66,14 @@ static bool uniform(Ctx *c, const Tensor *t, double *v)
 }
 
 /* A choice in the inner loop of a matmul costs more than the copy it saves, unless it becomes a condition. */
-static bool choice_fits(const Sweep *s, const Node *p)
-{
+static bool choice_fits(const Sweep *s, const Node *p) {
     const Term *b = p->body;
     bool has;
     double neutral = reduce_neutral(s->reader->reduce, &has);
     return !s->contracts || (b->kid[2]->kind == TNumber && has && b->kid[2]->number == neutral);
 }
 
-static bool vanishes(const Sweep *s, const Node *p)
-{
+static bool vanishes(const Sweep *s, const Node *p) {
     if (!p || use_of(s->uses, p->out)->root)
         return false;
     if (!is_view(p) && !(is_guarded_view(p) && choice_fits(s, p)))
@@ -86,8 +84,7 @@ static bool vanishes(const Sweep *s, const Node *p)
     return !old || !reads_from(p->body, old);
 }
 
-static Term *clean_load(Sweep *s, Term *t)
-{
+static Term *clean_load(Sweep *s, Term *t) {
     Tensor *from = real(s, t->from);
     double v;
     if (!t->outside && uniform(s->c, from, &v))
@@ -98,8 +95,7 @@ static Term *clean_load(Sweep *s, Term *t)
     return vanishes(s, p) ? load_through(s->c, p, t) : t;
 }
 
-static Term *clean(Ctx *c, Term *t, void *with)
-{
+static Term *clean(Ctx *c, Term *t, void *with) {
     (void)c;
     if (t->kind == TLoad)
         return clean_load(with, t);
@@ -109,8 +105,7 @@ static Term *clean(Ctx *c, Term *t, void *with)
 }
 
 /* Would `clean` change anything in t? Asked first, since to rebuild a term takes memory. */
-static bool unclean(const Sweep *s, const Term *t)
-{
+static bool unclean(const Sweep *s, const Term *t) {
     if (t->kind == TApply && t->fn->id == FnStopGradient)
         return true;
     if (t->kind == TLoad && (t->from->kind == TConst || map_get(&s->alias, t->from) ||
@@ -122,8 +117,7 @@ static bool unclean(const Sweep *s, const Term *t)
     return t->outside && unclean(s, t->outside);
 }
 
-static bool node_unclean(const Sweep *s, const Node *n)
-{
+static bool node_unclean(const Sweep *s, const Node *n) {
     bool any = unclean(s, n->body);
     for (int i = 0; i < n->ncond && !any; i++)
         any = unclean(s, n->cond[i]);
@@ -134,18 +128,17 @@ static bool node_unclean(const Sweep *s, const Node *n)
 
 /* ---- loops that run once, reductions that reduce nothing ---- */
 
-static void drop_from_axes(Ctx *c, Node *n)
-{
+static void drop_from_axes(Ctx *c, Node *n) {
     Axis *axis = NEWN(c, Axis, n->naxis + 1);
     for (int a = 0; a < n->naxis; a++) {
-        Indices list = {0};
+        Indices list = { 0 };
         for (int k = 0; k < n->axis[a].n; k++)
             if (!dim_is(n->axis[a].index[k]->size, 1))
                 push(c, &list, n->axis[a].index[k]);
-        axis[a] = (Axis){list.at, list.n};
+        axis[a] = (Axis){ list.at, list.n };
     }
     n->axis = axis;
-    Indices bind = {0};
+    Indices bind = { 0 };
     for (int k = 0; k < n->nbind; k++)
         if (!dim_is(n->bind[k]->size, 1))
             push(c, &bind, n->bind[k]);
@@ -153,8 +146,7 @@ static void drop_from_axes(Ctx *c, Node *n)
     n->nbind = bind.n;
 }
 
-static bool drop_ones(Ctx *c, Node *n)
-{
+static bool drop_ones(Ctx *c, Node *n) {
     Indices all = ON_STACK(Index *, 16);
     Indices ones = ON_STACK(Index *, 16);
     TermList zero = ON_STACK(Term *, 16);
@@ -174,8 +166,7 @@ static bool drop_ones(Ctx *c, Node *n)
 }
 
 /* A reduction over nothing is its body, where its conditions hold. */
-static bool drop_reduction(Ctx *c, Node *n)
-{
+static bool drop_reduction(Ctx *c, Node *n) {
     if (!n->reduce || n->nbind)
         return false;
     bool has;
@@ -183,7 +174,7 @@ static bool drop_reduction(Ctx *c, Node *n)
     if (!has)
         n->body = term_number(c, n->out->type.elem, 0);
     for (int i = n->ncond - 1; has && i >= 0; i--) {
-        Term *arg[3] = {n->cond[i], n->body, term_number(c, n->body->elem, neutral)};
+        Term *arg[3] = { n->cond[i], n->body, term_number(c, n->body->elem, neutral) };
         n->body = term_apply(c, fn(FnWhere), n->body->elem, arg);
     }
     n->reduce = NoReduce;
@@ -192,8 +183,7 @@ static bool drop_reduction(Ctx *c, Node *n)
 }
 
 /* Where no term ever counts, as for a kernel that lies on nothing but padding, there is no reduction. */
-static bool drop_absent(Ctx *c, Node *n)
-{
+static bool drop_absent(Ctx *c, Node *n) {
     bool has, never = false;
     for (int i = 0; i < n->ncond; i++)
         never = never || (n->cond[i]->kind == TNumber && n->cond[i]->number == 0);
@@ -207,8 +197,7 @@ static bool drop_absent(Ctx *c, Node *n)
 }
 
 /* sum(i: 1) is I, exactly. */
-static bool drop_count(Ctx *c, Node *n)
-{
+static bool drop_count(Ctx *c, Node *n) {
     if (n->reduce != RSum || n->ncond || n->body->kind != TNumber || n->body->number != 1)
         return false;
     Dim count = dim(c, 1);
@@ -228,8 +217,7 @@ static bool (*const rewrite[])(Ctx *, Node *) = {
     drop_ones, guards_to_conditions, split_radix, drop_absent, drop_reduction, drop_count,
 };
 
-static bool node_clean(Ctx *c, Node *n)
-{
+static bool node_clean(Ctx *c, Node *n) {
     bool changed = false;
     for (size_t i = 0; i < sizeof rewrite / sizeof *rewrite; i++)
         changed |= rewrite[i](c, n);
@@ -240,8 +228,7 @@ static bool node_clean(Ctx *c, Node *n)
 
 /* The node's tensor is equal to one made before: that is read instead. An output keeps its own name, and
  * the node before takes it; two outputs stay two. */
-static bool takes_place(Sweep *s, Node *n, Node *first)
-{
+static bool takes_place(Sweep *s, Node *n, Node *first) {
     bool mine = use_of(s->uses, n->out)->root, theirs = use_of(s->uses, first->out)->root;
     if (mine && theirs)
         return false;
@@ -257,8 +244,7 @@ static bool takes_place(Sweep *s, Node *n, Node *first)
     return true;
 }
 
-static bool is_double(Sweep *s, Node *n)
-{
+static bool is_double(Sweep *s, Node *n) {
     if (n->out->kind != TTemp || n->at)
         return false;
     const void *key = (const void *)node_hash(s->c, n);
@@ -267,14 +253,13 @@ static bool is_double(Sweep *s, Node *n)
         if (node_same(s->c, n, e->node))
             return takes_place(s, n, e->node);
     Same *e = NEW(s->c, Same);
-    *e = (Same){n, head};
+    *e = (Same){ n, head };
     map_put(s->c, &s->equal, key, e);
     return false;
 }
 
-static bool sweep(Ctx *c, Graph *g)
-{
-    Sweep s = {.c = c, .uses = graph_uses(c, g)};
+static bool sweep(Ctx *c, Graph *g) {
+    Sweep s = { .c = c, .uses = graph_uses(c, g) };
     int kept = 0;
     for (int i = 0; i < g->node.n; i++) {
         Node *n = g->node.at[i];
@@ -291,7 +276,7 @@ static bool sweep(Ctx *c, Graph *g)
         g->node.at[kept++] = n;
     }
     g->node.n = kept;
-    if (s.alias.n)                      // a node whose output took the place of an earlier tensor
+    if (s.alias.n) // a node whose output took the place of an earlier tensor
         for (int i = 0; i < kept; i++)
             if (node_unclean(&s, g->node.at[i]))
                 node_map(c, g->node.at[i], clean, &s);
@@ -300,9 +285,8 @@ static bool sweep(Ctx *c, Graph *g)
 
 /* ---- dead nodes ---- */
 
-static bool sweep_dead(Ctx *c, Graph *g)
-{
-    Map wanted = {0};
+static bool sweep_dead(Ctx *c, Graph *g) {
+    Map wanted = { 0 };
     Loads loads = ON_STACK(const Term *, 16);
     for (int i = 0; i < g->output.n; i++)
         if (g->output.at[i].tensor)
@@ -329,8 +313,7 @@ static bool sweep_dead(Ctx *c, Graph *g)
 /* ---- a view that must be made is turned round ---- */
 
 /* Does the view read each element at most once? Every index of it then stands in just one position, as a digit. */
-static bool reads_once(Ctx *c, const Node *view, const Term *load)
-{
+static bool reads_once(Ctx *c, const Node *view, const Term *load) {
     Indices all = ON_STACK(Index *, 16);
     int digits = 0;
     node_axes(c, view, &all);
@@ -348,8 +331,7 @@ static bool reads_once(Ctx *c, const Node *view, const Term *load)
     return digits == all.n;
 }
 
-static void rename_binders(Ctx *c, Node *n)
-{
+static void rename_binders(Ctx *c, Node *n) {
     Index **bind = NEWN(c, Index *, n->nbind + 1);
     TermList to = ON_STACK(Term *, 16);
     for (int i = 0; i < n->nbind; i++) {
@@ -360,8 +342,7 @@ static void rename_binders(Ctx *c, Node *n)
     n->bind = bind;
 }
 
-static bool is_identity(Ctx *c, const Node *view)
-{
+static bool is_identity(Ctx *c, const Node *view) {
     const Term *load = view->body;
     if (view->at || view->out->type.rank != load->n)
         return false;
@@ -372,21 +353,23 @@ static bool is_identity(Ctx *c, const Node *view)
     return true;
 }
 
-typedef struct Rename { Tensor *from, *to; } Rename;
+typedef struct Rename {
+    Tensor *from, *to;
+} Rename;
 
-static Term *renamed(Ctx *c, Term *t, void *with)
-{
+static Term *renamed(Ctx *c, Term *t, void *with) {
     const Rename *r = with;
-    return t->kind == TLoad && t->from == r->from ? term_load(c, r->to, t->kid, t->n, t->outside, t->as) : t;
+    return t->kind == TLoad && t->from == r->from
+               ? term_load(c, r->to, t->kid, t->n, t->outside, t->as)
+               : t;
 }
 
 /* A plain copy into an output: what is copied is made there in the first place. */
-static bool take_name(Ctx *c, const Uses *u, Node *view)
-{
+static bool take_name(Ctx *c, const Uses *u, Node *view) {
     const Use *use = use_of(u, view->body->from);
     if (view->out->kind != TTemp || use->root || !is_identity(c, view))
         return false;
-    Rename r = {view->body->from, view->out};
+    Rename r = { view->body->from, view->out };
     for (int i = 0; i < use->reader.n; i++)
         node_map(c, use->reader.at[i], renamed, &r);
     use->def->out = view->out;
@@ -395,13 +378,12 @@ static bool take_name(Ctx *c, const Uses *u, Node *view)
 }
 
 /* The one producer of what a view reads writes it directly, along the view's axes. */
-static bool take_producer(Ctx *c, const Uses *u, Node *view)
-{
+static bool take_producer(Ctx *c, const Uses *u, Node *view) {
     const Use *use = use_of(u, view->body->from);
     const Node *p = use->def;
     const Tensor *old = view->out->kind == TState ? view->out->before : NULL;
-    if (use->root || use->reader.n != 1 || p->at || (!p->reduce && p->ncond) || !reads_once(c, view, view->body) ||
-        !reads_may_move(c, u, p, view))
+    if (use->root || use->reader.n != 1 || p->at || (!p->reduce && p->ncond) ||
+        !reads_once(c, view, view->body) || !reads_may_move(c, u, p, view))
         return false;
     if (old && (reads_from(p->body, old) || reads_from(view->body, old)))
         return false;
@@ -424,8 +406,7 @@ static bool take_producer(Ctx *c, const Uses *u, Node *view)
     return true;
 }
 
-static bool turn_view(Ctx *c, const Uses *u, Node *n)
-{
+static bool turn_view(Ctx *c, const Uses *u, Node *n) {
     const Term *b = n->body;
     if (n->reduce || n->ncond || b->kind != TLoad || b->outside || b->from->kind != TTemp ||
         b->elem != n->out->type.elem)
@@ -437,14 +418,13 @@ static bool turn_view(Ctx *c, const Uses *u, Node *n)
 }
 
 /* The facts stay good enough while views are turned: a node that was taken over still stands where it stood. */
-static bool turn_views(Ctx *c, Graph *g, const Uses *u)
-{
+static bool turn_views(Ctx *c, Graph *g, const Uses *u) {
     bool changed = false;
     int kept = 0;
     for (int i = 0; i < g->node.n; i++) {
         Node *n = g->node.at[i];
         changed |= turn_view(c, u, n);
-        if (n->out->def == n)           // else its name was taken, and the copy goes
+        if (n->out->def == n) // else its name was taken, and the copy goes
             g->node.at[kept++] = n;
     }
     g->node.n = kept;
@@ -454,8 +434,7 @@ static bool turn_views(Ctx *c, Graph *g, const Uses *u)
 /* ---- the passes ---- */
 
 /* What asks who reads a node; the facts serve both. */
-static bool by_readers(Ctx *c, Graph *g)
-{
+static bool by_readers(Ctx *c, Graph *g) {
     const Uses *u = graph_uses(c, g);
     bool changed = guards_to_readers(c, g, u);
     return turn_views(c, g, u) || changed;
@@ -463,8 +442,7 @@ static bool by_readers(Ctx *c, Graph *g)
 
 enum { MostRounds = 12 };
 
-static void simplify_graph(Ctx *c, Graph *g)
-{
+static void simplify_graph(Ctx *c, Graph *g) {
     bool changed = true;
     for (int round = 0; changed && round < MostRounds; round++) {
         changed = sweep(c, g);
@@ -474,8 +452,7 @@ static void simplify_graph(Ctx *c, Graph *g)
 }
 
 /* needs: flat graphs, weights loaded or not. gives: graphs without views, doubles or dead nodes. */
-void simplify(Ctx *c, Program *p)
-{
+void simplify(Ctx *c, Program *p) {
     Fold *f = fold_new(c, p);
     for (int i = 0; i < p->n; i++)
         simplify_graph(c, p->graph[i]);

@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-static Use *use_make(Ctx *c, Uses *u, const Tensor *t)
-{
+static Use *use_make(Ctx *c, Uses *u, const Tensor *t) {
     Use *found = map_get(&u->of, t);
     if (found)
         return found;
@@ -16,13 +15,11 @@ static Use *use_make(Ctx *c, Uses *u, const Tensor *t)
     return made;
 }
 
-Use *use_of(const Uses *u, const Tensor *t)
-{
+Use *use_of(const Uses *u, const Tensor *t) {
     return map_get(&u->of, t);
 }
 
-static void note_reads(Ctx *c, Uses *u, Node *n, Loads *loads)
-{
+static void note_reads(Ctx *c, Uses *u, Node *n, Loads *loads) {
     loads->n = 0;
     node_loads(c, n, loads);
     for (int i = 0; i < loads->n; i++) {
@@ -33,8 +30,7 @@ static void note_reads(Ctx *c, Uses *u, Node *n, Loads *loads)
 }
 
 /* needs: any graph. gives: for each tensor where it is made, who reads it, and when it ends. */
-Uses *graph_uses(Ctx *c, const Graph *g)
-{
+Uses *graph_uses(Ctx *c, const Graph *g) {
     Uses *u = NEW(c, Uses);
     Loads loads = ON_STACK(const Term *, 16);
     u->graph = g;
@@ -56,8 +52,7 @@ Uses *graph_uses(Ctx *c, const Graph *g)
     return u;
 }
 
-void term_loads(Ctx *c, const Term *t, Loads *to)
-{
+void term_loads(Ctx *c, const Term *t, Loads *to) {
     if (t->kind == TLoad) {
         for (int i = 0; i < to->n; i++)
             if (to->at[i] == t)
@@ -70,8 +65,7 @@ void term_loads(Ctx *c, const Term *t, Loads *to)
         term_loads(c, t->kid[i], to);
 }
 
-void node_loads(Ctx *c, const Node *n, Loads *to)
-{
+void node_loads(Ctx *c, const Node *n, Loads *to) {
     term_loads(c, n->body, to);
     for (int i = 0; i < n->ncond; i++)
         term_loads(c, n->cond[i], to);
@@ -79,15 +73,13 @@ void node_loads(Ctx *c, const Node *n, Loads *to)
         term_loads(c, n->at[i], to);
 }
 
-void node_axes(Ctx *c, const Node *n, Indices *to)
-{
+void node_axes(Ctx *c, const Node *n, Indices *to) {
     for (int a = 0; a < n->naxis; a++)
         for (int k = 0; k < n->axis[a].n; k++)
             push(c, to, n->axis[a].index[k]);
 }
 
-int term_weight(const Term *t, int limit)
-{
+int term_weight(const Term *t, int limit) {
     int w = t->kind == TLoad || t->kind == TApply;
     for (int i = 0; i < t->n && w < limit; i++)
         w += term_weight(t->kid[i], limit - w);
@@ -96,8 +88,7 @@ int term_weight(const Term *t, int limit)
     return w < limit ? w : limit;
 }
 
-bool reads_from(const Term *t, const Tensor *from)
-{
+bool reads_from(const Term *t, const Tensor *from) {
     if (t->kind == TLoad && t->from == from)
         return true;
     for (int i = 0; i < t->n; i++)
@@ -106,8 +97,7 @@ bool reads_from(const Term *t, const Tensor *from)
     return t->outside && reads_from(t->outside, from);
 }
 
-bool term_from_indices(const Term *t)
-{
+bool term_from_indices(const Term *t) {
     if (t->kind == TLoad)
         return t->from->type.rank == 0;
     for (int i = 0; i < t->n; i++)
@@ -116,8 +106,7 @@ bool term_from_indices(const Term *t)
     return true;
 }
 
-bool node_map(Ctx *c, Node *n, Term *(*leaf)(Ctx *, Term *, void *), void *with)
-{
+bool node_map(Ctx *c, Node *n, Term *(*leaf)(Ctx *, Term *, void *), void *with) {
     Term *body = term_map(c, n->body, leaf, with);
     bool changed = body != n->body;
     n->body = body;
@@ -138,8 +127,7 @@ bool node_map(Ctx *c, Node *n, Term *(*leaf)(Ctx *, Term *, void *), void *with)
     return changed;
 }
 
-void node_subst(Ctx *c, Node *n, Index *const *from, Term *const *to, int count)
-{
+void node_subst(Ctx *c, Node *n, Index *const *from, Term *const *to, int count) {
     n->body = term_subst(c, n->body, from, to, count);
     Term **cond = NEWN(c, Term *, n->ncond + 1);
     for (int i = 0; i < n->ncond; i++)
@@ -155,8 +143,7 @@ void node_subst(Ctx *c, Node *n, Index *const *from, Term *const *to, int count)
 
 /* ---- classes and costs ---- */
 
-static void factors(Ctx *c, Term *t, TermList *to)
-{
+static void factors(Ctx *c, Term *t, TermList *to) {
     if (t->kind == TApply && t->fn->id == FnMul) {
         factors(c, t->kid[0], to);
         factors(c, t->kid[1], to);
@@ -167,8 +154,7 @@ static void factors(Ctx *c, Term *t, TermList *to)
     }
 }
 
-static bool uses_any(const Term *t, Index *const *index, int n)
-{
+static bool uses_any(const Term *t, Index *const *index, int n) {
     for (int i = 0; i < n; i++)
         if (term_uses(t, index[i]))
             return true;
@@ -176,8 +162,7 @@ static bool uses_any(const Term *t, Index *const *index, int n)
 }
 
 /* The result indices a factor runs along, as bits; 0 bits for what stands past the 64th. */
-static uint64_t along(const Term *t, const Indices *result)
-{
+static uint64_t along(const Term *t, const Indices *result) {
     uint64_t bits = 0;
     for (int i = 0; i < result->n && i < 64; i++)
         if (term_uses(t, result->at[i]))
@@ -185,8 +170,7 @@ static uint64_t along(const Term *t, const Indices *result)
     return bits;
 }
 
-bool node_contracts(Ctx *c, const Node *n)
-{
+bool node_contracts(Ctx *c, const Node *n) {
     if (n->reduce != RSum || n->body->kind != TApply)
         return false;
     TermList factor = ON_STACK(Term *, 16);
@@ -208,15 +192,13 @@ bool node_contracts(Ctx *c, const Node *n)
 
 enum { FarAway = 40 };
 
-int64_t bound_of(Ctx *c, Dim d)
-{
+int64_t bound_of(Ctx *c, Dim d) {
     int64_t lo, hi, most = (int64_t)1 << FarAway;
     dim_bounds(c, d, &lo, &hi);
     return hi < 0 ? 0 : hi > most ? most : hi;
 }
 
-double node_turns(Ctx *c, const Node *n, bool bound_too)
-{
+double node_turns(Ctx *c, const Node *n, bool bound_too) {
     double turns = 1;
     Indices all = ON_STACK(Index *, 16);
     node_axes(c, n, &all);
@@ -227,28 +209,25 @@ double node_turns(Ctx *c, const Node *n, bool bound_too)
     return turns;
 }
 
-static int own_cost(const Term *t)
-{
+static int own_cost(const Term *t) {
     if (t->kind == TLoad)
         return 1;
     if (t->kind != TApply)
         return 0;
     switch (t->fn->id) {
-    case FnExtern: case FnPow:
-        return 8;
-    case FnDiv: case FnFloorDiv: case FnMod:
-        return t->kid[1]->kind == TNumber ? 1 : 8;
-    case FnStopGradient:
-        return 0;
-    default:
-        return 1;
+    case FnExtern:
+    case FnPow: return 8;
+    case FnDiv:
+    case FnFloorDiv:
+    case FnMod: return t->kid[1]->kind == TNumber ? 1 : 8;
+    case FnStopGradient: return 0;
+    default: return 1;
     }
 }
 
 enum { CostLimit = 1000 };
 
-static int cost_of(const Term *t, int limit)
-{
+static int cost_of(const Term *t, int limit) {
     int cost = own_cost(t);
     bool gathers = t->kind == TLoad && !term_from_indices(t);
     for (int i = 0; i < t->n && cost < limit; i++)
@@ -257,14 +236,12 @@ static int cost_of(const Term *t, int limit)
     return cost;
 }
 
-int term_cost(const Term *t)
-{
+int term_cost(const Term *t) {
     int cost = cost_of(t, CostLimit);
     return cost > 0 && !term_from_indices(t) ? cost - 1 : cost;
 }
 
-bool term_calls(const Term *t)
-{
+bool term_calls(const Term *t) {
     if (own_cost(t) >= 8)
         return true;
     for (int i = 0; i < t->n; i++)
@@ -275,8 +252,7 @@ bool term_calls(const Term *t)
 
 /* ---- state is versions ---- */
 
-bool reads_may_move(Ctx *c, const Uses *u, const Node *p, const Node *r)
-{
+bool reads_may_move(Ctx *c, const Uses *u, const Node *p, const Node *r) {
     Loads loads = ON_STACK(const Term *, 16);
     node_loads(c, p, &loads);
     const Use *to = use_of(u, r->out);
@@ -288,8 +264,7 @@ bool reads_may_move(Ctx *c, const Uses *u, const Node *p, const Node *r)
     return true;
 }
 
-bool reads_before_write(Ctx *c, const Node *r)
-{
+bool reads_before_write(Ctx *c, const Node *r) {
     if (r->out->kind != TState || !r->out->before)
         return true;
     Loads loads = ON_STACK(const Term *, 16);

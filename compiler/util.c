@@ -86,7 +86,10 @@ void vec_grow(Ctx *c, void *at, int *cap, size_t size) {
 
 /* ---- names */
 
-struct Names { Name *slot; size_t n, cap; };
+struct Names {
+    Name *slot;
+    size_t n, cap;
+};
 
 static size_t hash_text(const char *s, size_t n) /* FNV-1a */
 {
@@ -104,7 +107,7 @@ static Name *find_spelling(const struct Names *t, const char *s, size_t n) {
 }
 
 static void grow_names(Ctx *c, struct Names *t) {
-    struct Names bigger = {.n = t->n, .cap = t->cap ? 2 * t->cap : 1024};
+    struct Names bigger = { .n = t->n, .cap = t->cap ? 2 * t->cap : 1024 };
     bigger.slot = NEWN(c, Name, bigger.cap);
     for (size_t i = 0; i < t->cap; i++)
         if (t->slot[i])
@@ -183,9 +186,14 @@ void text_add(Ctx *c, Text *t, const char *fmt, ...) {
 
 /* Overlong forms and surrogates are no characters. */
 int character_bytes(const unsigned char *s, size_t left) {
-    static const struct { unsigned char mask, lead, n; unsigned least; } form[] = {
-        { 0x80, 0x00, 1, 0     }, { 0xE0, 0xC0, 2, 0x80    },
-        { 0xF0, 0xE0, 3, 0x800 }, { 0xF8, 0xF0, 4, 0x10000 },
+    static const struct {
+        unsigned char mask, lead, n;
+        unsigned least;
+    } form[] = {
+        {0x80,  0x00, 1, 0      },
+        { 0xE0, 0xC0, 2, 0x80   },
+        { 0xF0, 0xE0, 3, 0x800  },
+        { 0xF8, 0xF0, 4, 0x10000},
     };
     for (int f = 0; f < 4; f++) {
         if ((s[0] & form[f].mask) != form[f].lead)
@@ -206,7 +214,7 @@ int character_bytes(const unsigned char *s, size_t left) {
 
 /* A capital begins a word unless it is one of several in a row. */
 Name snake(Ctx *c, Name n) {
-    Text t = {0};
+    Text t = { 0 };
     for (int i = 0; n[i]; i++) {
         bool upper = isupper((unsigned char)n[i]);
         bool starts = i > 0 && upper &&
@@ -232,7 +240,7 @@ void *map_get(const Map *m, const void *key) {
 
 void map_put(Ctx *c, Map *m, const void *key, void *value) {
     if (2 * m->n >= m->cap) {
-        Map bigger = {.n = m->n, .cap = m->cap ? 2 * m->cap : 16};
+        Map bigger = { .n = m->n, .cap = m->cap ? 2 * m->cap : 16 };
         bigger.slot = NEWN(c, MapSlot, bigger.cap);
         for (int i = 0; i < m->cap; i++)
             if (m->slot[i].key)
@@ -241,7 +249,7 @@ void map_put(Ctx *c, Map *m, const void *key, void *value) {
     }
     MapSlot *s = find_slot(m, key);
     m->n += !s->key;
-    *s = (MapSlot){key, value};
+    *s = (MapSlot){ key, value };
 }
 
 /* ---- suggestions */

@@ -5,24 +5,25 @@
 
 #include <string.h>
 
-static Term *add(Ctx *c, Term *a, Term *b) { return term_apply2(c, FnAdd, I32, a, b); }
+static Term *add(Ctx *c, Term *a, Term *b) {
+    return term_apply2(c, FnAdd, I32, a, b);
+}
 
-Term *position_of(Ctx *c, const Axis *a)
-{
+Term *position_of(Ctx *c, const Axis *a) {
     Term *sum = term_number(c, I32, 0);
     for (int i = 0; i < a->n; i++) {
         Dim weight = dim(c, 1);
         for (int k = i + 1; k < a->n; k++)
             weight = dim_mul(c, weight, a->index[k]->size);
-        sum = add(c, sum, term_apply2(c, FnMul, I32, term_index(c, a->index[i]), term_size(c, weight)));
+        sum = add(c, sum,
+                  term_apply2(c, FnMul, I32, term_index(c, a->index[i]), term_size(c, weight)));
     }
     return sum;
 }
 
 /* ---- reading through ---- */
 
-void load_indices(Ctx *c, const Node *p, const Term *load, Indices *from, TermList *to)
-{
+void load_indices(Ctx *c, const Node *p, const Term *load, Indices *from, TermList *to) {
     for (int a = 0; a < p->naxis; a++) {
         int n = p->axis[a].n, start = from->n;
         for (int k = 0; k < n; k++) {
@@ -40,11 +41,12 @@ void load_indices(Ctx *c, const Node *p, const Term *load, Indices *from, TermLi
     }
 }
 
-static bool at_least(Ctx *c, Dim a, Dim b) { return a == b || dim_less(c, a, b) == 0; }
+static bool at_least(Ctx *c, Dim a, Dim b) {
+    return a == b || dim_less(c, a, b) == 0;
+}
 
 /* Is whatever stands outside p's axis of first index `i` outside the tensor that p reads as well? */
-static bool outside_too(Ctx *c, const Term *body, Index *i)
-{
+static bool outside_too(Ctx *c, const Term *body, Index *i) {
     for (int k = 0; k < body->n; k++) {
         Affine a;
         if (!term_affine(c, body->kid[k], &a) || a.n != 1 || a.index[0] != i || a.coef[0] != 1)
@@ -57,8 +59,7 @@ static bool outside_too(Ctx *c, const Term *body, Index *i)
 }
 
 /* One guard serves for both tensors when what is outside the one is outside the other, with the same value. */
-static bool one_guard(Ctx *c, const Node *p, const Term *load)
-{
+static bool one_guard(Ctx *c, const Node *p, const Term *load) {
     const Term *body = p->body;
     if (body->kind != TLoad || (body->outside && body->outside != load->outside))
         return false;
@@ -71,8 +72,7 @@ static bool one_guard(Ctx *c, const Node *p, const Term *load)
     return true;
 }
 
-static Term *inside_of(Ctx *c, const Node *p, const Term *load)
-{
+static Term *inside_of(Ctx *c, const Node *p, const Term *load) {
     Term *all = term_number(c, Bool, 1);
     for (int a = 0; a < p->naxis; a++) {
         Term *one = in_range(c, load->kid[a], p->out->type.dim[a]);
@@ -81,8 +81,7 @@ static Term *inside_of(Ctx *c, const Node *p, const Term *load)
     return all;
 }
 
-Term *load_through(Ctx *c, const Node *p, const Term *load)
-{
+Term *load_through(Ctx *c, const Node *p, const Term *load) {
     Indices from = ON_STACK(Index *, 16);
     TermList to = ON_STACK(Term *, 16);
     load_indices(c, p, load, &from, &to);
@@ -91,14 +90,13 @@ Term *load_through(Ctx *c, const Node *p, const Term *load)
         return body;
     if (one_guard(c, p, load) && body->kind == TLoad)
         return term_load(c, body->from, body->kid, body->n, load->outside, body->as);
-    Term *arg[3] = {inside_of(c, p, load), body, load->outside};
+    Term *arg[3] = { inside_of(c, p, load), body, load->outside };
     return term_apply(c, fn(FnWhere), body->elem, arg);
 }
 
 /* ---- what is a view ---- */
 
-static bool by_index(const Term *load)
-{
+static bool by_index(const Term *load) {
     for (int i = 0; i < load->n; i++)
         if (!term_from_indices(load->kid[i]))
             return false;
@@ -107,8 +105,7 @@ static bool by_index(const Term *load)
 
 enum { ViewWeight = 64, ArithmeticCost = 12 };
 
-bool is_view(const Node *n)
-{
+bool is_view(const Node *n) {
     if (n->reduce || n->at || n->out->kind != TTemp)
         return false;
     const Term *b = n->body;
@@ -117,16 +114,14 @@ bool is_view(const Node *n)
     return term_from_indices(b) && !term_calls(b) && term_cost(b) <= ArithmeticCost;
 }
 
-static bool choice(const Term *t)
-{
+static bool choice(const Term *t) {
     if (t->kind == TNumber || (t->kind == TLoad && by_index(t)))
         return true;
-    return t->kind == TApply && t->fn->id == FnWhere && term_from_indices(t->kid[0]) && choice(t->kid[1]) &&
-           choice(t->kid[2]);
+    return t->kind == TApply && t->fn->id == FnWhere && term_from_indices(t->kid[0]) &&
+           choice(t->kid[1]) && choice(t->kid[2]);
 }
 
-bool is_guarded_view(const Node *n)
-{
+bool is_guarded_view(const Node *n) {
     if (n->reduce || n->at || n->out->kind != TTemp || n->body->kind != TApply)
         return false;
     return choice(n->body) && term_weight(n->body, ViewWeight) < ViewWeight;
@@ -135,17 +130,22 @@ bool is_guarded_view(const Node *n)
 /* ---- an index read as v // n and v % n becomes two ---- */
 
 enum { MostCuts = 8 };
-typedef struct Cuts { Index *index; int64_t by[MostCuts]; int n; } Cuts;
-typedef struct Radix { VEC(Cuts) cut; } Radix;
+typedef struct Cuts {
+    Index *index;
+    int64_t by[MostCuts];
+    int n;
+} Cuts;
+typedef struct Radix {
+    VEC(Cuts) cut;
+} Radix;
 
-static void cut_add(Ctx *c, Radix *r, Index *i, int64_t by)
-{
+static void cut_add(Ctx *c, Radix *r, Index *i, int64_t by) {
     Cuts *found = NULL;
     for (int k = 0; k < r->cut.n && !found; k++)
         if (r->cut.at[k].index == i)
             found = &r->cut.at[k];
     if (!found) {
-        push(c, &r->cut, ((Cuts){.index = i}));
+        push(c, &r->cut, ((Cuts){ .index = i }));
         found = &r->cut.at[r->cut.n - 1];
     }
     int at = 0;
@@ -158,8 +158,7 @@ static void cut_add(Ctx *c, Radix *r, Index *i, int64_t by)
     found->n++;
 }
 
-static void find_cuts(Ctx *c, const Term *t, Radix *r)
-{
+static void find_cuts(Ctx *c, const Term *t, Radix *r) {
     for (int i = 0; i < t->n; i++)
         find_cuts(c, t->kid[i], r);
     if (t->outside)
@@ -175,8 +174,7 @@ static void find_cuts(Ctx *c, const Term *t, Radix *r)
 }
 
 /* The digits of one index, from the largest; none when the cuts do not nest. */
-static bool digits(Ctx *c, const Cuts *cut, Axis *a)
-{
+static bool digits(Ctx *c, const Cuts *cut, Axis *a) {
     a->index = NEWN(c, Index *, cut->n + 1);
     Dim above = cut->index->size;
     for (int k = 0; k <= cut->n; k++) {
@@ -189,11 +187,10 @@ static bool digits(Ctx *c, const Cuts *cut, Axis *a)
     return true;
 }
 
-static void replace_in_axes(Ctx *c, Node *n, const Index *old, const Axis *by)
-{
+static void replace_in_axes(Ctx *c, Node *n, const Index *old, const Axis *by) {
     Axis *axis = NEWN(c, Axis, n->naxis + 1);
     for (int a = 0; a < n->naxis; a++) {
-        Indices list = {0};
+        Indices list = { 0 };
         for (int k = 0; k < n->axis[a].n; k++) {
             bool hit = n->axis[a].index[k] == old;
             for (int d = 0; hit && d < by->n; d++)
@@ -201,10 +198,10 @@ static void replace_in_axes(Ctx *c, Node *n, const Index *old, const Axis *by)
             if (!hit)
                 push(c, &list, n->axis[a].index[k]);
         }
-        axis[a] = (Axis){list.at, list.n};
+        axis[a] = (Axis){ list.at, list.n };
     }
     n->axis = axis;
-    Indices bind = {0};
+    Indices bind = { 0 };
     for (int k = 0; k < n->nbind; k++) {
         bool hit = n->bind[k] == old;
         for (int d = 0; hit && d < by->n; d++)
@@ -216,9 +213,8 @@ static void replace_in_axes(Ctx *c, Node *n, const Index *old, const Axis *by)
     n->nbind = bind.n;
 }
 
-bool split_radix(Ctx *c, Node *n)
-{
-    Radix r = {0};
+bool split_radix(Ctx *c, Node *n) {
+    Radix r = { 0 };
     bool changed = false;
     find_cuts(c, n->body, &r);
     for (int i = 0; i < n->ncond; i++)
@@ -226,7 +222,7 @@ bool split_radix(Ctx *c, Node *n)
     for (int i = 0; n->at && i < n->out->type.rank; i++)
         find_cuts(c, n->at[i], &r);
     for (int k = 0; k < r.cut.n; k++) {
-        Axis a = {0};
+        Axis a = { 0 };
         if (!digits(c, &r.cut.at[k], &a))
             continue;
         Term *whole = position_of(c, &a);
@@ -237,15 +233,14 @@ bool split_radix(Ctx *c, Node *n)
     return changed;
 }
 
-bool axis_of_position(Ctx *c, const Term *position, Dim size, Axis *a)
-{
+bool axis_of_position(Ctx *c, const Term *position, Dim size, Axis *a) {
     Affine f;
     if (!term_affine(c, position, &f) || !dim_is(f.base, 0))
         return false;
-    *a = (Axis){NEWN(c, Index *, f.n + 1), 0};
+    *a = (Axis){ NEWN(c, Index *, f.n + 1), 0 };
     Dim weight = dim(c, 1);
     Indices found = ON_STACK(Index *, 16);
-    while (found.n < f.n) {             // from the index that runs fastest
+    while (found.n < f.n) { // from the index that runs fastest
         int hit = -1;
         for (int i = 0; i < f.n; i++)
             if (dim_is(weight, f.coef[i]))
