@@ -55,8 +55,8 @@ static bool of_weights(const Term *t) {
 typedef struct Reads { /* of one node, by all its readers */
     double times;      /* how often each element is read, on average */
     int loads;
-    bool contracts,
-        plain; /* some reader is a contraction; all read element by element, at their own indices */
+    bool contracts;    /* some reader is a contraction */
+    bool plain;        /* all read element by element, at their own indices */
 } Reads;
 
 static Reads reads_of(Ctx *c, const Uses *u, const Node *p) {
@@ -105,6 +105,21 @@ static Term *inlined(Ctx *c, Term *t, void *with) {
     return t->kind == TLoad && t->from == in->node->out ? load_through(c, in->node, t) : t;
 }
 
+static void take_call(Ctx *c, Node *n, Call *call) {
+    for (int i = 0; i < n->took.n; i++)
+        if (n->took.at[i] == call)
+            return;
+    if (call && call != n->call)
+        push(c, &n->took, call);
+}
+
+/* The reader computes what p and all that p took compute. */
+static void take_calls(Ctx *c, Node *reader, const Node *p) {
+    for (int i = 0; i < p->took.n; i++)
+        take_call(c, reader, p->took.at[i]);
+    take_call(c, reader, p->call);
+}
+
 static bool fits(Ctx *c, const Uses *u, const Node *p, const Node *r) {
     int weight = term_weight(p->body, MostWeight);
     if (weight + term_weight(r->body, MostWeight) >= MostWeight || !reads_may_move(c, u, p, r))
@@ -136,8 +151,10 @@ void fuse_inline(Ctx *c, Graph *g) {
             continue;
         }
         const Use *use = use_of(u, p->out);
-        for (int k = 0; k < use->reader.n; k++)
+        for (int k = 0; k < use->reader.n; k++) {
             node_map(c, use->reader.at[k], inlined, &(Inline){ p });
+            take_calls(c, use->reader.at[k], p);
+        }
     }
     g->node.n = kept;
 }

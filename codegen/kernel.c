@@ -340,17 +340,22 @@ static const char *without_columns(Ctx *c, const char *row) {
     return t.n ? t.s : row;
 }
 
+static void add_heading(Ctx *c, Kernel *k, const Call *call) {
+    if (!call || !call->line)
+        return;
+    const char *row = without_columns(c, call->line);
+    for (int h = 0; h < k->heading.n; h++)
+        if (!strcmp(k->heading.at[h], row))
+            return;
+    push(c, &k->heading, row);
+}
+
 static void make_heading(Ctx *c, Kernel *k, const Bunch *b) {
     for (int i = 0; i < b->node.n; i++) {
-        const Call *call = b->node.at[i]->call;
-        if (!call || !call->line)
-            continue;
-        const char *row = without_columns(c, call->line);
-        bool known = false;
-        for (int h = 0; h < k->heading.n && !known; h++)
-            known = strcmp(k->heading.at[h], row) == 0;
-        if (!known)
-            push(c, &k->heading, row);
+        const Node *n = b->node.at[i];
+        for (int t = 0; t < n->took.n; t++)
+            add_heading(c, k, n->took.at[t]);
+        add_heading(c, k, n->call);
     }
 }
 

@@ -60,14 +60,20 @@ static bool is_view(const Node *n) {
 enum { MostWords = 4 };
 typedef struct Words { const char *at[MostWords + 1]; int n; } Words;
 
-static void add_word(Ctx *c, Words *w, const Node *n) {
-    if (!n->call || !n->call->op || w->n > MostWords)
+static void add_call_word(Ctx *c, Words *w, const Call *call) {
+    if (!call || !call->op || w->n > MostWords)
         return;
-    Name op = c_word(c, n->call->op);
+    Name op = c_word(c, call->op);
     for (int i = 0; i < w->n; i++)
         if (w->at[i] == op)
             return;
     w->at[w->n++] = op;
+}
+
+static void add_word(Ctx *c, Words *w, const Node *n) {
+    for (int i = 0; i < n->took.n; i++)
+        add_call_word(c, w, n->took.at[i]);
+    add_call_word(c, w, n->call);
 }
 
 static Words words_of(Ctx *c, const Bunch *b) {

@@ -424,6 +424,7 @@ struct Node {                           /* out[axes] = reduce(bind, cond: body) 
                                            elements where one fails are never read (set by simplify) */
     Term *body;
     Call *call;
+    VEC(Call *) took;                   /* of the nodes fused into it by substitution: for headings and names */
 };
 
 typedef struct Terminal { Name name; Tensor *tensor; Span at; bool absent; } Terminal;

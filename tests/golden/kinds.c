@@ -50,11 +50,12 @@ static void mod_5(const int32_t *restrict a, const int32_t *restrict b, int32_t 
     }
 }
 
-/* op argmax(x[..., r...], axis: [int]? = none, keep: bool = false) -> [...]: i32 = argmax(r...:
+/* op f32(x) = f32(x)
+ * op argmax(x[..., r...], axis: [int]? = none, keep: bool = false) -> [...]: i32 = argmax(r...:
  *     x)
  * x[2][3] -> best[2]
  * 6 operations, 14 bytes */
-static void argmax_2_k3(const uint8_t *restrict x_, int32_t *restrict best) {
+static void f32_argmax_2_k3(const uint8_t *restrict x_, int32_t *restrict best) {
     const uint8_t (*x)[3] = (const uint8_t (*)[3])x_;
     for (int b = 0; b < 2; b++) {
         int32_t at = 0;
@@ -82,10 +83,12 @@ static void less_2x3(const uint8_t *restrict a_, uint8_t *restrict dark_) {
     }
 }
 
-/* op u8(x) = u8(x)
+/* op f32(x) = f32(x)
+ * op mul(a, b) = a * b
+ * op u8(x) = u8(x)
  * x[2][3] -> grey[2][3]
  * 6 operations, 12 bytes */
-static void u8_2x3(const uint8_t *restrict x_, uint8_t *restrict grey_) {
+static void f32_mul_u8_2x3(const uint8_t *restrict x_, uint8_t *restrict grey_) {
     const uint8_t (*x)[3] = (const uint8_t (*)[3])x_;
     uint8_t (*grey)[3] = (uint8_t (*)[3])grey_;
     for (int i = 0; i < 2; i++) {
@@ -99,9 +102,9 @@ int kinds(const int32_t *a, const int32_t *b, const uint8_t *image, int32_t *q, 
           int32_t *best, uint8_t *dark, uint8_t *grey) {
     floor_div_5(a, b, q);
     mod_5(a, b, r);
-    argmax_2_k3(image, best);
+    f32_argmax_2_k3(image, best);
     less_2x3(image, dark);
-    u8_2x3(image, grey);
+    f32_mul_u8_2x3(image, grey);
     return 0;
 }
 

@@ -120,10 +120,11 @@ static void matmul_add_Tx8_k16(const float *restrict a_, const float *restrict c
  *     return (x - m) * rsqrt(v + eps)
  * }
  * op add(a, b) = a + b
+ * op mul(a, b) = a * b
  * x[16][8], weight[8], bias[8] -> y[T][8]
  * 1.23 k operations, 1.09 kB at most */
-static void standardize_add_Tx8_k8(const float *restrict x_, const float *restrict weight,
-                                   const float *restrict bias, float *restrict y_, int T) {
+static void standardize_add_mul_Tx8_k8(const float *restrict x_, const float *restrict weight,
+                                       const float *restrict bias, float *restrict y_, int T) {
     const float (*x)[8] = (const float (*)[8])x_;
     float (*y)[8] = (float (*)[8])y_;
     for (int b = 0; b < T; b++) {
@@ -244,10 +245,11 @@ static void matmul_add_8_k16(const float *restrict a_, const float *restrict cac
  *     return (x - m) * rsqrt(v + eps)
  * }
  * op add(a, b) = a + b
+ * op mul(a, b) = a * b
  * x[1][8], weight[8], bias[8] -> y[1][8]
  * 100 operations, 128 bytes */
-static void standardize_add_8_k8(const float *restrict x_, const float *restrict weight,
-                                 const float *restrict bias, float *restrict y_) {
+static void standardize_add_mul_8_k8(const float *restrict x_, const float *restrict weight,
+                                     const float *restrict bias, float *restrict y_) {
     const float (*x)[8] = (const float (*)[8])x_;
     float (*y)[8] = (float (*)[8])y_;
     float part[4] = { 0 };
@@ -301,7 +303,7 @@ int memory_several(const memory_weights *w, memory_state *s, const float *x, int
     matmul_add_Tx8_k16(softmax, s->cache, x, add, T);
 
     // norm
-    standardize_add_Tx8_k8(add, w->norm_weight, w->norm_bias, y, T);
+    standardize_add_mul_Tx8_k8(add, w->norm_weight, w->norm_bias, y, T);
     return 0;
 }
 
@@ -329,7 +331,7 @@ int memory_one(const memory_weights *w, memory_state *s, const float *x, int32_t
     matmul_add_8_k16(softmax, s->cache, x, add);
 
     // norm
-    standardize_add_8_k8(add, w->norm_weight, w->norm_bias, y);
+    standardize_add_mul_8_k8(add, w->norm_weight, w->norm_bias, y);
     return 0;
 }
 

@@ -8,11 +8,12 @@ static inline float max_float(float a, float b) {
 }
 
 /* op matmul(a[..., i, k], b[..., k, j]) -> [..., i, j] = sum(k: a * b)
+ * op add(a, b) = a + b
  * op relu(x) = max(x, 0)
  * a[2][3], w[3][4], b[4] -> y[2][4]
  * 64 operations, 120 bytes */
-static void matmul_relu_2x4_k3(const float *restrict a_, const float *restrict w_,
-                               const float *restrict b, float *restrict y_) {
+static void matmul_add_relu_2x4_k3(const float *restrict a_, const float *restrict w_,
+                                   const float *restrict b, float *restrict y_) {
     const float (*a)[3] = (const float (*)[3])a_;
     const float (*w)[4] = (const float (*)[4])w_;
     float (*y)[4] = (float (*)[4])y_;
@@ -33,7 +34,7 @@ static void matmul_relu_2x4_k3(const float *restrict a_, const float *restrict w
 }
 
 int mlp(const mlp_weights *w, const float *x, float *y) {
-    matmul_relu_2x4_k3(x, w->w, w->b, y);
+    matmul_add_relu_2x4_k3(x, w->w, w->b, y);
     return 0;
 }
 

@@ -20,11 +20,12 @@ static inline int32_t min_int(int32_t a, int32_t b) {
  *         dilation: [int; _] = 1, groups: int = 1)
  *     -> [n, (g, o), y < (H + 2 * padding - dilation * (P - 1) - 1) // stride + 1 ...]
  *     = sum(c, p...: x[n, (g, c), y * stride + p * dilation - padding ...] * f)
+ * op add(a, b) = a + b
  * op relu(x) = max(x, 0)
  * x[1][3][12][12], weight[8][3][3][3], bias[8] -> relu[1][8][12][12]
  * 64.5 k operations, 7.23 kB */
-static void conv_relu_8x12x12_k3x3x3(const float *restrict x_, const float *restrict weight_,
-                                     const float *restrict bias, float *restrict relu_) {
+static void conv_add_relu_8x12x12_k3x3x3(const float *restrict x_, const float *restrict weight_,
+                                         const float *restrict bias, float *restrict relu_) {
     const float (*x)[3][12][12] = (const float (*)[3][12][12])x_;
     const float (*weight)[3][3][3] = (const float (*)[3][3][3])weight_;
     float (*relu)[8][12][12] = (float (*)[8][12][12])relu_;
@@ -189,7 +190,7 @@ int small(const small_weights *w, const float *image, float *scores, void *work)
 
     // conv
     float *relu = (float *)(arena + at_relu);
-    conv_relu_8x12x12_k3x3x3(image, w->conv_weight, w->conv_bias, relu);
+    conv_add_relu_8x12x12_k3x3x3(image, w->conv_weight, w->conv_bias, relu);
 
     // max_pool2d
     float *max_pool2d_y = (float *)(arena + at_max_pool2d_y);
