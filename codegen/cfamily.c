@@ -148,7 +148,8 @@ static void write_let(Writer *w, const Loop *l) {
     const char *word = elem_word(w, t->type.elem);
     if (l->value && t->type.elem == AnyInt) {          // a position or a bound
         bool large = elem_bytes(c, l->value->elem) > 4;
-        emit(w->e, "const int %s = %s%s%s;", t->name, large ? "(int)(" : "", term(w, l->value, I32), large ? ")" : "");
+        char *remark = l->text ? format(c, " // %s", l->text) : "";
+        emit(w->e, "const int %s = %s%s%s;%s", t->name, large ? "(int)(" : "", term(w, l->value, I32), large ? ")" : "", remark);
     } else if (l->value) {
         emit(w->e, "%s %s = %s;", word, t->name, term(w, l->value, t->type.elem));
     } else if (t->type.rank == 0) {

@@ -79,34 +79,47 @@ static void check_kernel(Ctx *c, const Kernel *k) {
     check_loop(&(Checker){ .c = c, .k = k }, k->body);
 }
 
-/* Two places that are live in one step lie apart, unless one was written over the other. */
-static void check_places(const Routine *r) {
-    for (int i = 0; i < r->place.n; i++) {
+static void check_apart(const Place *a, const Place *b) {
+    bool handed = a->offset == b->offset && (a->first == b->last || b->first == a->last);
+    bool apart = a->offset + a->bytes <= b->offset || b->offset + b->bytes <= a->offset;
+    assert(handed || apart);
+    (void)handed, (void)apart;
+}
+
+/* Two places that are live in one step lie apart, unless one was written over the other. They stand in order of
+ * their first step, so what ended before one of them ended before all that follow. */
+static void check_places(Ctx *c, const Routine *r) {
+    const Place **live = NEWN(c, const Place *, r->place.n);
+    for (int i = 0, n = 0; i < r->place.n; i++) {
         const Place *a = &r->place.at[i];
+        int left = 0;
         assert(a->offset >= 0 && a->offset % 64 == 0 && a->offset + a->bytes <= r->peak);
-        for (int j = 0; j < i; j++) {
-            const Place *b = &r->place.at[j];
-            bool meet = a->first <= b->last && b->first <= a->last;
-            bool handed = a->offset == b->offset && (a->first == b->last || b->first == a->last);
-            bool apart = a->offset + a->bytes <= b->offset || b->offset + b->bytes <= a->offset;
-            assert(!meet || handed || apart);
-            (void)meet, (void)handed, (void)apart;
+        assert(i == 0 || a[-1].first <= a->first);
+        for (int j = 0; j < n; j++) {
+            if (live[j]->last < a->first)
+                continue;
+            check_apart(a, live[j]);
+            live[left++] = live[j];
         }
+        live[left++] = a;
+        n = left;
     }
 }
 
 /* needs: code after lower, schedule or plan. Asserts what the next pass relies on. */
 void code_check(Ctx *c, const Code *code) {
+    Map names = {0};
     for (int i = 0; i < code->kernel.n; i++) {
-        check_kernel(c, code->kernel.at[i]);
-        for (int j = 0; j < i; j++)
-            assert(code->kernel.at[i]->name != code->kernel.at[j]->name);
+        Kernel *k = code->kernel.at[i];
+        check_kernel(c, k);
+        assert(!map_get(&names, k->name));
+        map_put(c, &names, k->name, k);
     }
     for (int i = 0; i < code->n; i++) {
         const Routine *r = code->routine[i];
         for (int s = 0; s < r->step.n; s++)
             for (int f = 0; f < r->step.at[s].kernel->formal.n; f++)
                 assert(r->step.at[s].arg[f]);
-        check_places(r);
+        check_places(c, r);
     }
 }

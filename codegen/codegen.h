@@ -56,7 +56,7 @@ struct Loop {
     Tensor *best;
     Term *position;                     /* with RArgMax, RArgMin: what `to` becomes when value beats best */
     double fill;
-    const char *text;
+    const char *text;                   /* LNote; LLet: a remark beside it, or NULL */
 };
 Loop *loop_new(Ctx *c, LoopKind k);
 void  loop_add(Ctx *c, Loop *in, Loop *kid);

@@ -93,6 +93,7 @@ static void put_number(Printer *p, double v, Elem e) {
         return;
     }
     const char *suffix = stored == F64 ? "" : p->words->suffix_float;
+    v = elem_cast(stored, v);           // beyond the type it is infinite, or 0
     if (isnan(v)) {
         text_add(c, &p->out, "NAN");
     } else if (isinf(v)) {

@@ -330,14 +330,14 @@ static int64_t kernel_bytes(Ctx *c, const Kernel *k) {
 
 /* An operator's row without the columns of spaces that align it with its neighbours in the table. */
 static const char *without_columns(Ctx *c, const char *row) {
-    Text t = {0};
+    char *text = NEWN(c, char, strlen(row) + 1), *to = text;
     bool begun = false;                 /* something stands before on this line */
     for (const char *s = row; *s; s++) {
         begun = *s != '\n' && (begun || *s != ' ');
         if (!(begun && *s == ' ' && s[1] == ' '))
-            text_add(c, &t, "%c", *s);
+            *to++ = *s;
     }
-    return t.n ? t.s : row;
+    return text;
 }
 
 static void add_heading(Ctx *c, Kernel *k, const Call *call) {
@@ -379,11 +379,14 @@ Kernel *kernel_make(Ctx *c, const Origin *o, Tensor ***arg) {
     *arg = f.tensor.at;
     k->body = o->body;
     make_sizes(c, k, o->graph);
-    make_heading(c, k, o->bunch);
     kernel_outer(c, k);
     k->flops = flops_of(c, k->body);
     k->bytes = kernel_bytes(c, k);
     k->key = make_key(c, k);
-    kernel_word(c, k, o->bunch);
     return k;
+}
+
+void kernel_title(Ctx *c, Kernel *k, const Bunch *b) {
+    make_heading(c, k, b);
+    kernel_word(c, k, b);
 }

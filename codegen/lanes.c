@@ -533,7 +533,9 @@ static void add_tiles(Strip *r, Loop *seq, int at) {
     Term *column = term_index(c, i);
     if (!even) {                                        // the last begins earlier
         Tensor *begin = local_new(c, r->index->name ? r->index->name : "i", AnyInt);
-        loop_add(c, l, loop_let(c, begin, term_apply2(c, FnMin, I32, column, whole(c, r->to - r->lanes))));
+        Loop *let = loop_let(c, begin, term_apply2(c, FnMin, I32, column, whole(c, r->to - r->lanes)));
+        let->text = "the last tile overlaps";
+        loop_add(c, l, let);
         column = load_local(c, begin);
     }
     add_tile(r, l, column);

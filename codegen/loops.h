@@ -50,9 +50,14 @@ Term   *index_fresh(Ctx *c, Index *i);      /* a new index of that size, or 0 if
 /* merge.c */
 void    loops_merge(Ctx *c, Loop *seq);     /* loops over the same range become one where nothing forbids it */
 
+/* prune.c */
+void    loops_prune(Ctx *c, Loop *body);                      /* what does nothing goes; a loop of one turn is its body */
+void    kernel_drop_idle(Code *code, Kernel *k);              /* parameters that nothing reads or writes any more */
+
 /* kernel.c */
 typedef struct Origin { const Graph *graph; const Bunch *bunch; Loop *body; } Origin;
 Kernel *kernel_make(Ctx *c, const Origin *o, Tensor ***arg);  /* formals, sizes, key, cost; the tensors they stand for */
+void    kernel_title(Ctx *c, Kernel *k, const Bunch *b);       /* heading and name, for the first of equal ones */
 void    kernel_outer(Ctx *c, Kernel *k);                      /* after its loops were set */
 
 /* lanes.c: two forms in which a C compiler finds vector instructions. */

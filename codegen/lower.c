@@ -436,14 +436,16 @@ static void draft(Draft *d) {
     loops_merge(c, d->body);
     localise(d);
     share_rows(d);
+    loops_prune(c, d->body);
 }
 
 /* Equal kernels are one: the first that was made. */
-static Kernel *unique(Lower *up, Kernel *k) {
+static Kernel *unique(Lower *up, Kernel *k, const Bunch *b) {
     Name key = intern(up->c, k->key, strlen(k->key));
     Kernel *known = map_get(&up->kernel, key);
     if (known)
         return known;
+    kernel_title(up->c, k, b);
     kernel_tidy_names(up->c, k);
     map_put(up->c, &up->kernel, key, k);
     push(up->c, &up->code->kernel, k);
@@ -465,7 +467,7 @@ static void lower_bunch(Lower *up, const Bunch *b, Routine *r) {
     Kernel *k = kernel_make(c, &(Origin){ up->graph, b, d.body }, &step.arg);
     if (!k->formal.n)
         return;  // everything was dead
-    step.kernel = unique(up, k);
+    step.kernel = unique(up, k, b);
     step.path = path_of(c, b);
     push(c, &r->step, step);
 }

@@ -5,6 +5,7 @@
 #include "codegen.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,6 +37,7 @@ static bool write_whole(Ctx *c, const char *path, const OutFile *file) {
 }
 
 bool write_files(Ctx *c, const char *dir, const OutFiles *out) {
+    signal(SIGXFSZ, SIG_IGN);           // a file over the limit is then an error like a full disk
     if (!make_folder(c, dir))
         return false;
     bool good = true;

@@ -255,6 +255,23 @@ static int64_t first_fit(Piece **order, int n, Piece **near) {
     return peak;
 }
 
+/* Of pieces in order of their first step: what ended before one of them is in the way of none that follow. */
+static int64_t first_fit_in_order(Piece **order, int n, Piece **near, Piece **live) {
+    int64_t peak = 0;
+    for (int i = 0, m = 0; i < n; i++) {
+        int left = 0;
+        for (int k = 0; k < m; k++)
+            if (live[k]->last >= order[i]->first)
+                live[left++] = live[k];
+        order[i]->offset = lowest_fit(live, left, order[i], near);
+        live[left++] = order[i];
+        m = left;
+        if (order[i]->offset + order[i]->bytes > peak)
+            peak = order[i]->offset + order[i]->bytes;
+    }
+    return peak;
+}
+
 static int by_size(const void *a, const void *b) {
     const Piece *x = *(Piece *const *)a, *y = *(Piece *const *)b;
     if (x->bytes != y->bytes)
@@ -326,7 +343,7 @@ static void pack(Plan *p) {
     for (int i = 0; i < p->n; i++)
         if (p->piece[i].bytes)
             s.order[s.n++] = &p->piece[i];
-    keep(&s, first_fit(s.order, s.n, s.near));
+    keep(&s, first_fit_in_order(s.order, s.n, s.near, NEWN(c, Piece *, s.n)));
     if (s.best > s.bound) {
         qsort(s.order, (size_t)s.n, sizeof *s.order, by_size);
         keep(&s, first_fit(s.order, s.n, s.near));
@@ -342,28 +359,41 @@ static void pack(Plan *p) {
 
 /* ---- names */
 
+typedef struct PlaceNames {
+    Map used;                           /* name → its tensor */
+    Map last;                           /* name that several want → the last number given with it */
+} PlaceNames;
+
+static Name numbered(Ctx *c, PlaceNames *names, Name base) {
+    intptr_t i = (intptr_t)map_get(&names->last, base);
+    Name n = base;
+    for (i = i ? i : 1; map_get(&names->used, n); n = name(c, "%s_%d", base, (int)i))
+        i++;
+    if (i > 1)
+        map_put(c, &names->last, base, (void *)i);
+    return n;
+}
+
 /* A scratch row is named by the step it belongs to; so is what has no path of its own. */
-static Name place_name(Plan *p, const Place *at, Map *used) {
+static Name place_name(Plan *p, const Place *at, PlaceNames *names) {
     Ctx *c = p->c;
     const Tensor *t = at->tensor;
     const Step *s = &p->r->step.at[at->first];
     const char *own = t->name ? t->name : "v", *path = t->path && *t->path ? t->path : own;
     Name base = c_word(c, path);
-    if (map_get(used, base))
+    if (map_get(&names->used, base))
         base = c_word(c, format(c, "%s_%s", s->path ? s->path : s->kernel->name, own));
-    Name n = base;
-    for (int i = 2; map_get(used, n); i++)
-        n = name(c, "%s_%d", base, i);
-    map_put(c, used, n, (void *)t);
+    Name n = numbered(c, names, base);
+    map_put(c, &names->used, n, (void *)t);
     return n;
 }
 
 static void give_places(Plan *p) {
-    Map used = {0};
+    PlaceNames names = {0};
     for (int i = 0; i < p->place.n; i++) {
         Place *at = &p->place.at[i];
         at->offset = at->bytes ? p->piece[p->piece_of[i]].offset : 0;
-        at->name = place_name(p, at, &used);
+        at->name = place_name(p, at, &names);
         push(p->c, &p->r->place, *at);
     }
 }

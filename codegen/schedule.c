@@ -69,6 +69,8 @@ void schedule(Ctx *c, Code *code) {
         Kernel *k = code->kernel.at[i];
         split_turns(c, k->body);
         schedule_loops(c, k->body);
+        loops_prune(c, k->body);
+        kernel_drop_idle(code, k);
         kernel_outer(c, k);
         name_bounds(c, k->body);
         kernel_tidy_names(c, k);

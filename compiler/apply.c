@@ -214,6 +214,14 @@ static Given *given_named(Act *b, Name n) {
     return NULL;
 }
 
+static Value default_input(Act *b, const Stmt *s);
+
+/* An input of the whole. Where an entry leaves it out (`k = none`), its default stands in. */
+static Value own_input(Act *b, const Stmt *s) {
+    Value v = root_input(b, s->name, s->type, s->e != NULL, s->name_at);
+    return v.kind == VNone && s->e ? default_input(b, s) : v;
+}
+
 /* `*`: what the caller was given under this name, or an input of the whole. */
 static bool from_outside(Act *b, const Stmt *s, Value *v) {
     Act *at = b;
@@ -222,7 +230,7 @@ static bool from_outside(Act *b, const Stmt *s, Value *v) {
         while (at->up && !at->decl)
             at = at->up;
         if (at->root) {
-            *v = root_input(b, s->name, s->type, s->e != NULL, s->name_at);
+            *v = own_input(b, s);
             return true;
         }
         Given *g = given_named(at, s->name);
@@ -272,7 +280,7 @@ void set_inputs(Act *b, Stmt *s) {
             v = no_value();
         }
     } else if (b->root) {
-        v = root_input(b, s->name, s->type, s->e != NULL, s->name_at);
+        v = own_input(b, s);
     } else if (!from_outside(b, s, &v)) {
         v = s->e ? default_input(b, s) : no_value();
     }
@@ -423,6 +431,21 @@ static void needs_name(Act *a, const Recipe *r, const Instance *in, Span at) {
     help(c, "`(%s as %s[%s])`", source_text(c, at), snake(c, r->decl->name), a->loop);
 }
 
+/* A model that applies itself twice doubles the work at every level: the place is told before memory
+ * ends. Half of it is left for the passes that follow. */
+static void too_many_applications(Elab *e, Span at) {
+    Ctx *c = e->c;
+    size_t limit = c->limit ? c->limit / 2 : MostMemory;
+    if (++e->applications <= MostInstances && c->used <= limit)
+        return;
+    if (e->applications > MostInstances)
+        error_at(c, at, "a program applies models at most %d times", MostInstances);
+    else
+        error_at(c, at, "the %d models applied up to here take more than %zu MiB of memory",
+                 e->applications, limit >> 20);
+    fail(c);
+}
+
 int apply_model(Act *a, Recipe *r, const Expr *call, const Value *flow, const Path *as, Span at,
                 Value **out) {
     Elab *e = a->e;
@@ -435,6 +458,7 @@ int apply_model(Act *a, Recipe *r, const Expr *call, const Value *flow, const Pa
         error_at(e->c, at, "models apply one another more than %d deep here", MostDepth);
         fail(e->c);
     }
+    too_many_applications(e, at);
     bool good = bind_all(a, r->decl, call, flow, &binder, at);
     Instance *in = r->instance ? r->instance
                    : as        ? instance_at_path(a, r->decl, as)

@@ -19,9 +19,10 @@ typedef struct GraphChecker {
     bool empty;                         /* one of its loops never runs: nothing is read */
 } GraphChecker;
 
-static void expect(const GraphChecker *k, bool holds, const char *fmt, ...) {
-    if (holds)
-        return;
+/* The words are made where they are needed, which is never. */
+#define expect(k, holds, ...) ((holds) ? (void)0 : broken((k), __VA_ARGS__))
+
+static _Noreturn void broken(const GraphChecker *k, const char *fmt, ...) {
     const Tensor *t = k->node ? k->node->out : NULL;
     fprintf(stderr, "mithrilc: internal error: %s, %s: ", k->graph->name ? k->graph->name : "entry",
             t ? t->path   ? t->path
@@ -184,7 +185,8 @@ static void check_version(GraphChecker *k, const Node *n) {
 
 static void check_node(GraphChecker *k, const Node *n) {
     k->node = n;
-    k->running = k->seen = (Map){ 0 };
+    map_clear(&k->running);
+    map_clear(&k->seen);
     k->empty = false;
     expect(k, n->out && n->body, "without result or body");
     check_type(k, n->out);

@@ -238,15 +238,24 @@ static void print_summary(Work *w) {
                bytes_text(c, (int64_t)w->files.at[i].n));
 }
 
+/* A path as make reads it: what it would take for more than a name has a backslash (a dollar, another) before it. */
+static char *make_path(Ctx *c, const char *path) {
+    Text out = {0};
+    text_add(c, &out, "%s", "");
+    for (; *path; path++)
+        text_add(c, &out, "%s%c", *path == '$' ? "$" : strchr(" #:", *path) ? "\\" : "", *path);
+    return out.s;
+}
+
 /* NAME.d: the outputs depend on every file that was read. */
 static void add_depfile(Work *w) {
     Ctx *c = w->c;
     Text out = {0};
     for (int i = 0; i < w->files.n; i++)
-        text_add(c, &out, "%s%s/%s", i ? " " : "", c->opt.out, w->files.at[i].path);
+        text_add(c, &out, "%s%s/%s", i ? " " : "", make_path(c, c->opt.out), w->files.at[i].path);
     text_add(c, &out, ":");
     for (int i = 0; i < c->files.n; i++)
-        text_add(c, &out, " %s", c->files.at[i]);
+        text_add(c, &out, " %s", make_path(c, c->files.at[i]));
     text_add(c, &out, "\n");
     char *path = format(c, "%s.d", w->programs.at[0]->name);
     push(c, &w->files, ((OutFile){ path, out.s, out.n }));

@@ -41,6 +41,7 @@ typedef struct MapSlot { const void *key; void *value; } MapSlot;
 typedef struct Map { MapSlot *slot; int n, cap; } Map;    /* by pointer: Names, Symbols, Tensors … */
 void *map_get(const Map *m, const void *key);             /* NULL when absent */
 void  map_put(Ctx *c, Map *m, const void *key, void *value);
+void  map_clear(Map *m);                                  /* empty, its room kept */
 
 int   character_bytes(const unsigned char *s, size_t left);   /* bytes of the character at s; 0: it is none */
 int   edit_distance(const char *a, const char *b);        /* Damerau-Levenshtein: for "did you mean" */
@@ -357,6 +358,7 @@ struct Term {                           /* immutable, hash-consed per compilatio
     const Fn *fn;                       /* TApply */
     Term **kid; int n;
     uint32_t hash;
+    uint32_t walk; Term *image;         /* of term_map alone: the last walk that was here, and what this became */
 };
 
 Term *term_number(Ctx *c, Elem e, double v);

@@ -50,6 +50,8 @@ static const int64_t small_size = 512;
 Value root_symbol(Act *a, Name n, Span at, bool first) {
     Elab *e = a->e;
     Ctx *c = e->c;
+    if (e->reached)
+        push(c, &e->reached->size, n);
     Limit *l = limit_named(e, n);
     if (l && !l->none)
         return limit_value(e, l, at);
@@ -187,6 +189,8 @@ static void add_limit(Act *a, const Bound *b) {
     Limit l = { .name = b->name, .at = b->at };
     if (!b->lo)                         /* no bound could be read there */
         return;
+    if (e->reached && b->lo->kind != ENone)
+        push(e->c, &e->reached->size, b->name);
     if (b->lo->kind == ENone)
         l.none = true;
     else if (!bound_number(a, b->lo, &l.lo))
@@ -413,37 +417,44 @@ static void settle_states(Elab *e, const Map *last) {
 
 /* ---- -p -------------------------------------------------------------------------------------------------------------- */
 
+/* A value on the command line is resolved here: no file's text holds it. */
+static bool setting_known(Elab *e, const Expr *x) {
+    Ctx *c = e->c;
+    static const char *const words[] = { "pi", "inf", "nan", "training", NULL };
+    bool known = x->kind != EName || item_named(e->module, x->name) ||
+                 elem_named(x->name) != NoElem || fn_named(c, x->name);
+    for (int i = 0; !known && words[i]; i++)
+        known = !strcmp(words[i], x->name);
+    if (!known)
+        error_at(c, x->at, "`%s` is not known", x->name);
+    for (int i = 0; known && i < x->n; i++)
+        known = !x->kid[i] || (x->kind == ECall && !i) || setting_known(e, x->kid[i]);
+    for (int i = 0; known && i < x->narg; i++)
+        known = setting_known(e, x->arg[i].value);
+    return known;
+}
+
 static void read_settings(Elab *e) {
     Ctx *c = e->c;
     for (int i = 0; i < c->opt.set.n; i++) {
         const Setting *s = &c->opt.set.at[i];
         Source *src = NEW(c, Source);
-        src->path = format(c, "-p %s", s->name);
-        src->text = format(c, "let p = %s\n", s->value);
+        src->path = "-p";
+        src->text = format(c, "%s=%s", s->name, s->value);
         src->n = strlen(src->text);
         int errors = c->errors;
-        SyntaxFile *f = parse(c, src);
-        if (c->errors > errors || f->n != 1 || f->item[0]->kind != ILet || !f->item[0]->e) {
-            if (c->errors == errors)
-                error_plain(c, "-p %s=%s: that is no value", s->name, s->value);
-            continue;
-        }
-        push(c, &e->setting,
-             ((SettingExpr){ .name = name(c, "%s", s->name), .value = f->item[0]->e }));
+        const Expr *value = parse_value(c, src, (int)strlen(s->name) + 1);
+        if (c->errors == errors && setting_known(e, value))
+            push(c, &e->setting, ((SettingExpr){ .name = name(c, "%s", s->name), .value = value }));
     }
 }
 
-static void unused_settings(Elab *e, const Recipe *r) {
-    Ctx *c = e->c;
-    for (int i = 0; i < e->setting.n; i++) {
-        if (e->setting.at[i].used || c->errors)
-            continue;
-        Text t = { 0 };
-        for (int k = 0; k < r->decl->params.n; k++)
-            text_add(c, &t, "%s%s", k ? ", " : "", r->decl->params.at[k].name);
-        error_plain(c, "-p %s: %s has no such parameter (it has %s)", e->setting.at[i].name,
-                    r->decl->name, t.s ? t.s : "none");
-    }
+/* Which settings this export took. A setting goes to every export that has its parameter. */
+static void note_settings(Elab *e, const Recipe *r) {
+    push(e->c, &e->reached->model, r->decl);
+    for (int i = 0; i < e->setting.n; i++)
+        if (e->setting.at[i].used)
+            push(e->c, &e->reached->set, e->setting.at[i].name);
 }
 
 /* ---- one export -------------------------------------------------------------------------------------------------------- */
@@ -482,9 +493,10 @@ static Value exported_recipe(Elab *e, Item *item, Item *model) {
     return no_value();
 }
 
-Program *flatten_export(Ctx *c, Module *m, Item *item, Item *model, bool check) {
+Program *flatten_export(Ctx *c, Module *m, Item *item, Item *model, bool check, Reached *reached) {
     Elab *e = NEW(c, Elab);
     e->c = c;
+    e->reached = reached;
     e->module = m;
     e->check = check;
     e->program = NEW(c, Program);
@@ -499,7 +511,7 @@ Program *flatten_export(Ctx *c, Module *m, Item *item, Item *model, bool check) 
     if (v.kind != VRecipe)
         return item ? NULL : e->program;
     Recipe *r = v.recipe;
-    unused_settings(e, r);
+    note_settings(e, r);
     e->program->name = export_name(e, item, r->decl);
     e->top->decl = r->decl;
     Map *last = NEWN(c, Map, (item ? item->nentry : 0) + 1);

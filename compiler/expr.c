@@ -106,6 +106,12 @@ static Value name_value(Act *a, Name n) {
 
 /* ---- strings ------------------------------------------------------------------------------------------- */
 
+static bool too_long_text(Ctx *c, size_t n, Span at) {
+    if (n > MostText)
+        error_at(c, at, "a string of %zu bytes; the longest has %d", n, MostText);
+    return n > MostText;
+}
+
 Name eval_text(Act *a, const Expr *x) {
     Ctx *c = a->e->c;
     const char *from = x->name;
@@ -126,7 +132,10 @@ Name eval_text(Act *a, const Expr *x) {
                      value_kind(c, &v));
             return NULL;
         }
-        text_add(c, &t, "%s", v.kind == VStr ? v.text : value_text(c, &v));
+        const char *text = v.kind == VStr ? v.text : value_text(c, &v);
+        if (too_long_text(c, t.n + strlen(text), x->at))
+            return NULL;
+        text_add(c, &t, "%s", text);
     }
     return intern(c, t.s, t.n);
 }
@@ -171,19 +180,23 @@ static bool no_operand(Act *a, const Expr *x, const Value *v) {
 
 static Value join(Act *a, const Expr *x, Value l, Value r) {
     Ctx *c = a->e->c;
-    if (l.kind == VStr && r.kind == VStr)
+    if (l.kind == VStr && r.kind == VStr) {
+        if (too_long_text(c, strlen(l.text) + strlen(r.text), x->at))
+            return no_value();
         return str_value(name(c, "%s%s", l.text, r.text));
+    }
     if (l.kind != VList || r.kind != VList) {
         const Value *bad = l.kind == VList ? &r : &l;
         error_at(c, bad->at, "`++` joins two lists, found %s", value_kind(c, bad));
         return no_value();
     }
+    if (too_long(a, (int64_t)l.n + r.n, x->at))
+        return no_value();
     Value v = list_value(NEWN(c, Value, l.n + r.n), l.n + r.n);
     for (int i = 0; i < l.n; i++)
         v.item[i] = l.item[i];
     for (int i = 0; i < r.n; i++)
         v.item[l.n + i] = r.item[i];
-    (void)x;
     return v;
 }
 
@@ -212,7 +225,9 @@ static Value matmul(Act *a, const Expr *x, Value *arg, Name hint) {
         error_at(c, arg[i].at, "`@` multiplies two tensors, found %s", value_kind(c, &arg[i]));
         return no_value();
     }
-    return library_op(a, "matmul", arg, 2, x->at, hint);
+    int left = arg[0].tensor->type.rank, right = arg[1].tensor->type.rank;
+    const char *op = right == 1 && left > 1 ? "matvec" : left == 1 && right > 1 ? "vecmat" : "matmul";
+    return library_op(a, op, arg, 2, x->at, hint);
 }
 
 static bool constant_pair(const Value *l, const Value *r, Op op) {

@@ -122,24 +122,65 @@ static void add_program(Ctx *c, Programs *all, Program *p) {
         push(c, all, p);
 }
 
+static bool among(const Name *at, int n, const char *what) {
+    for (int i = 0; i < n; i++)
+        if (!strcmp(at[i], what))
+            return true;
+    return false;
+}
+
+static char *sizes_text(Ctx *c, const Reached *reached) {
+    Text t = { 0 };
+    for (int i = 0; i < reached->size.n; i++)
+        if (!among(reached->size.at, i, reached->size.at[i]))
+            text_add(c, &t, "%s%s", t.n ? ", " : "", reached->size.at[i]);
+    return t.n ? format(c, "the sizes are %s", t.s) : "there are no sizes to bind";
+}
+
+static char *parameters_text(Ctx *c, const Reached *reached) {
+    Text t = { 0 };
+    for (int i = 0; i < reached->model.n; i++) {
+        const Item *m = reached->model.at[i];
+        text_add(c, &t, "%s%s has no such parameter (it has ", i ? "; " : "", m->name);
+        for (int k = 0; k < m->params.n; k++)
+            text_add(c, &t, "%s%s", k ? ", " : "", m->params.at[k].name);
+        text_add(c, &t, "%s)", m->params.n ? "" : "none");
+    }
+    return t.s;
+}
+
+/* Options that no export has a use for. */
+static void unused_options(Ctx *c, const Reached *reached) {
+    int errors = c->errors;
+    for (int i = 0; !errors && reached->model.n && i < c->opt.set.n; i++)
+        if (!among(reached->set.at, reached->set.n, c->opt.set.at[i].name))
+            error_plain(c, "-p %s: %s", c->opt.set.at[i].name, parameters_text(c, reached));
+    for (int i = 0; !errors && reached->model.n && i < c->opt.bind.n; i++)
+        if (!among(reached->size.at, reached->size.n, c->opt.bind.at[i].name))
+            error_plain(c, "--bind %s: no input has a size of this name; %s",
+                        c->opt.bind.at[i].name, sizes_text(c, reached));
+}
+
 Programs flatten(Ctx *c, Module *m, bool everything) {
     Programs all = { 0 };
+    Reached reached = { 0 };
     Items top = top_models(c, m);
     check_entries(c, m);
     for (int i = 0; i < m->exports.n; i++)
-        add_program(c, &all, flatten_export(c, m, m->exports.at[i], NULL, everything));
+        add_program(c, &all, flatten_export(c, m, m->exports.at[i], NULL, everything, &reached));
     if (everything) {
         for (int i = 0; i < top.n; i++)
             if (!is_exported(m, top.at[i]))
-                add_program(c, &all, flatten_export(c, m, NULL, top.at[i], true));
+                add_program(c, &all, flatten_export(c, m, NULL, top.at[i], true, &reached));
         for (int i = 0; i < m->syntax->n; i++)
             if (m->syntax->item[i]->kind == ITrain)
                 check_train(c, m, m->syntax->item[i]);
     } else if (!m->exports.n) {
         if (top.n == 1)
-            add_program(c, &all, flatten_export(c, m, NULL, top.at[0], false));
+            add_program(c, &all, flatten_export(c, m, NULL, top.at[0], false, &reached));
         else if (!c->errors)
             no_candidate(c, m, &top);
     }
+    unused_options(c, &reached);
     return all;
 }

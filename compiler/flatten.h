@@ -19,6 +19,9 @@ enum {
     MostDepth     = 256,                /* rule 48 */
     MostInstances = 1 << 20,
     MostTurns     = 1 << 20,            /* of all loops of a compilation together */
+    MostItems     = 1 << 20,            /* of a list */
+    MostText      = 1 << 20,            /* bytes of a string */
+    MostMemory    = 384 << 20,          /* bytes that elaboration takes while models are applied */
 };
 static const int64_t most_elements = (int64_t)1 << 40;
 
@@ -121,8 +124,14 @@ typedef struct Limit {                  /* an entry or --bind says what a symbol
 
 typedef struct SettingExpr { Name name; const Expr *value; bool used; } SettingExpr;   /* -p c.dim=64 */
 
+typedef struct Reached {                  /* by all exports together: whom --bind and -p may speak to */
+    VEC(Name) size, set;                /* sizes of inputs and entries; settings that found their parameter */
+    VEC(const Item *) model;
+} Reached;
+
 struct Elab {
     Ctx *c;
+    Reached *reached;                     /* NULL in a `train` */
     Module *module;
     Program *program;
     Graph *graph;
@@ -143,7 +152,7 @@ struct Elab {
     Map written;                        /* TState → itself */
     Map origin;                         /* Tensor * → name of the entry that made it first */
     const char *config;                 /* prefix of -p settings for the config being built: "c." */
-    int depth, instances;
+    int depth, instances, applications;
     int64_t turns;
 };
 
@@ -230,6 +239,7 @@ Instance *instance_unnamed(Act *a, Item *decl, Span at);               /* rule 2
 /* ---- list.c --------------------------------------------------------------------------------------------- */
 
 Value list_of(Act *a, const Expr *x);
+bool  too_long(Act *a, int64_t n, Span at);            /* a list; it was reported */
 Value list_for(Act *a, const Expr *x);
 Value list_index(Act *a, const Expr *x, Value list);
 
@@ -274,7 +284,8 @@ void  set_inputs(Act *a, Stmt *s);
 Value root_symbol(Act *a, Name n, Span at, bool first);           /* a symbol of the exported model's inputs */
 Value root_input(Act *a, Name n, const TypeExpr *t, bool may_be_absent, Span at);
 Tensor *copied(Act *a, Tensor *t, Name n);            /* a node that is `t` again */
-Program *flatten_export(Ctx *c, Module *m, Item *export_, Item *model, bool check);
+Expr *parse_value(Ctx *c, const Source *src, int from);           /* parse_expr.c: one expression, to the end */
+Program *flatten_export(Ctx *c, Module *m, Item *export_, Item *model, bool check, Reached *reached);
 
 /* ---- versions.c ------------------------------------------------------------------------------------------------ */
 

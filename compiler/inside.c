@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum { MostAtoms = 12, MostFacts = 24, MostNesting = 40 };
+enum { MostAtoms = 12, MostTried = 24, MostNesting = 40, MostDepth = 4000 };
 
 typedef struct Sum {
     Term *atom[MostAtoms];
@@ -19,10 +19,7 @@ typedef struct Sum {
     Dim base;
     bool whole;
 } Sum; /* whole: all of it is in here */
-typedef struct Facts {
-    Sum at[MostFacts];
-    int n;
-} Facts; /* each: at most 0 */
+typedef VEC(Sum) Facts; /* each: at most 0 */
 typedef struct Range {
     Dim lo, hi;
 } Range; /* NULL: no bound known */
@@ -296,13 +293,10 @@ bool inside_proved(Ctx *c, Term *pos, Dim size) {
 
 /* a + offset <= b is a fact. */
 static void learn(Ctx *c, Facts *f, Term *a, Term *b, int offset) {
-    if (f->n == MostFacts)
-        return;
-    Sum x = sum_of(c, a), y = sum_of(c, b);
-    f->at[f->n] = sum_minus(c, &x, &y);
-    f->at[f->n].base = dim_add(c, f->at[f->n].base, dim_whole(c, offset));
-    if (f->at[f->n].whole)
-        f->n++;
+    Sum x = sum_of(c, a), y = sum_of(c, b), fact = sum_minus(c, &x, &y);
+    fact.base = dim_add(c, fact.base, dim_whole(c, offset));
+    if (fact.whole)
+        push(c, f, fact);
 }
 
 static void learn_cond(Ctx *c, Facts *f, Term *t, bool holds) {
@@ -334,15 +328,22 @@ static void learn_cond(Ctx *c, Facts *f, Term *t, bool holds) {
         learn(c, f, t->kid[1], t->kid[0], id == FnGt);
 }
 
-/* Does s <= 0 follow, from nothing or from one fact? */
+static bool follows_from(Ctx *c, const Sum *s, const Sum *fact) {
+    Sum rest = sum_minus(c, s, fact);
+    Range r = sum_range(c, &rest, 0);
+    return r.hi && not_positive(c, r.hi);
+}
+
+/* Does s <= 0 follow, from nothing or from one fact? Of a long chain of `where`, as concat makes it,
+ * the last guards speak of the part at hand; the first are the node's own conditions. */
 static bool follows(Ctx *c, const Sum *s, const Facts *f) {
     Range r = sum_range(c, s, 0);
     if (r.hi && not_positive(c, r.hi))
         return true;
-    for (int k = 0; k < f->n; k++) {
-        Sum rest = sum_minus(c, s, &f->at[k]);
-        r = sum_range(c, &rest, 0);
-        if (r.hi && not_positive(c, r.hi))
+    for (int k = f->n - 1; k >= 0; k--) {
+        if (k == f->n - 1 - MostTried && k >= MostTried)
+            k = MostTried - 1;
+        if (follows_from(c, s, &f->at[k]))
             return true;
     }
     return false;
@@ -355,22 +356,30 @@ static bool inside_by_guard(Ctx *c, Term *pos, Dim size, const Facts *f) {
     return p.whole && follows(c, &low, f) && follows(c, &high, f);
 }
 
-static bool reads_inside(Ctx *c, Term *t, Facts *f, Term **load, int *axis, int depth) {
+static bool reads_inside(Ctx *c, Term *t, Facts *f, Term **load, int *axis, int depth);
+
+/* A chain of `where`, each in the last branch of the one before: no recursion along it. */
+static bool chain_inside(Ctx *c, Term *t, Facts *f, Term **load, int *axis, int depth) {
     int mark = f->n;
-    if (depth > 400)
-        return true;
-    if (t->kind == TApply && t->fn->id == FnWhere) {
-        if (!reads_inside(c, t->kid[0], f, load, axis, depth + 1))
-            return false;
-        for (int k = 1; k < 3; k++) {
-            learn_cond(c, f, t->kid[0], k == 1);
-            bool fine = reads_inside(c, t->kid[k], f, load, axis, depth + 1);
-            f->n = mark;
-            if (!fine)
-                return false;
-        }
-        return true;
+    bool fine = true;
+    for (; fine && t->kind == TApply && t->fn->id == FnWhere; t = t->kid[2]) {
+        int before = f->n;
+        fine = reads_inside(c, t->kid[0], f, load, axis, depth + 1);
+        learn_cond(c, f, t->kid[0], true);
+        fine = fine && reads_inside(c, t->kid[1], f, load, axis, depth + 1);
+        f->n = before;
+        learn_cond(c, f, t->kid[0], false);
     }
+    fine = fine && reads_inside(c, t, f, load, axis, depth + 1);
+    f->n = mark;
+    return fine;
+}
+
+static bool reads_inside(Ctx *c, Term *t, Facts *f, Term **load, int *axis, int depth) {
+    if (depth > MostDepth)
+        return true;
+    if (t->kind == TApply && t->fn->id == FnWhere)
+        return chain_inside(c, t, f, load, axis, depth);
     for (int k = 0; k < t->n; k++) {
         if (!reads_inside(c, t->kid[k], f, load, axis, depth + 1))
             return false;
@@ -386,13 +395,50 @@ static bool reads_inside(Ctx *c, Term *t, Facts *f, Term **load, int *axis, int 
     return !t->outside || reads_inside(c, t->outside, f, load, axis, depth + 1);
 }
 
-bool inside_check(Ctx *c, const Clause *k, Term **load, int *axis) {
-    Facts facts, *f = &facts;
-    facts.n = 0;
+static bool all_inside(Ctx *c, const Clause *k, Term **load, int *axis) {
+    Facts facts = { 0 }, *f = &facts;
     for (int j = 0; j < k->ncond; j++) {
         if (!reads_inside(c, k->cond[j], f, load, axis, 0))
             return false;
         learn_cond(c, f, k->cond[j], true);
     }
     return reads_inside(c, k->body, f, load, axis, 0);
+}
+
+/* ---- what is asked only while the loops run */
+
+typedef struct Runs {
+    Symbol *symbol[2 * MaxRank];
+    int n;
+    bool never; /* a loop over nothing */
+} Runs;
+
+/* A loop over T, or 3 * T, runs only where T is at least 1: until runs_end the proof knows that. */
+static void runs_over(Runs *r, const Index *i) {
+    Dim size = i->size;
+    r->never |= dim_is(size, 0);
+    for (int k = 0; size->n == 1 && k < size->term[0].n; k++) {
+        const Atom *a = size->term[0].atom[k];
+        if (a->kind != AtomSymbol || a->symbol->lo != 0 || a->symbol->hi < 1 || r->n == 2 * MaxRank)
+            continue;
+        r->symbol[r->n++] = a->symbol;
+        a->symbol->lo = 1;
+    }
+}
+
+static void runs_end(const Runs *r) {
+    for (int k = 0; k < r->n; k++)
+        r->symbol[k]->lo = 0;
+}
+
+bool inside_check(Ctx *c, const Axis *axes, int naxis, const Clause *k, Term **load, int *axis) {
+    Runs r = { .n = 0 };
+    for (int i = 0; i < naxis; i++)
+        for (int j = 0; j < axes[i].n; j++)
+            runs_over(&r, axes[i].index[j]);
+    for (int i = 0; i < k->nbind; i++)
+        runs_over(&r, k->bind[i]);
+    bool fine = r.never || all_inside(c, k, load, axis);
+    runs_end(&r);
+    return fine;
 }

@@ -1,6 +1,13 @@
 /* list.c: lists, and the turns of loops over lists and ranges. */
 #include "flatten.h"
 
+bool too_long(Act *a, int64_t n, Span at) {
+    if (n > MostItems)
+        error_at(a->e->c, at, "a list of %lld elements; the longest has %d", (long long)n,
+                 MostItems);
+    return n > MostItems;
+}
+
 Value list_of(Act *a, const Expr *x) {
     Ctx *c = a->e->c;
     a->hint = NULL;

@@ -484,6 +484,19 @@ static Expr *parse_binary(Parser *p, int level) {
     return a;
 }
 
+/* The expression from byte `from` to the end of the text: of an option. */
+Expr *parse_value(Ctx *c, const Source *src, int from) {
+    Parser p = {.c = c, .lexer = lex_start(c, src, from, (int)src->n)};
+    token_next(&p);
+    if (token_is(&p, TokBroken))
+        p.t = lex(&p.lexer);
+    Expr *e = parse_expression(&p);
+    token_take(&p, TokSep);
+    if (!token_is(&p, TokEnd))
+        unexpected(&p, "the end of the value");
+    return e;
+}
+
 /* expr = "if" expr "then" expr "else" expr | or */
 Expr *parse_expression(Parser *p) {
     Span at = p->t.at;

@@ -409,8 +409,10 @@ Body parse_statements(Parser *p, Span open) {
     b.at = v.at;
     b.n = v.n;
     if (!token_take(p, TokCloseBody) && !token_is(p, TokBroken)) {
+        bool told = p->too_deep;
         unexpected(p, "`}`");
-        note_at(p->c, open, "to close this");
+        if (!told)
+            note_at(p->c, open, "to close this");
     }
     b.span = since(p, open.from);
     return b;

@@ -66,8 +66,10 @@ bool token_expect(Parser *p, TokenKind k, const char *where) {
 void expect_close(Parser *p, TokenKind k, Span open) {
     if (token_take(p, k) || token_is(p, TokBroken))
         return;
+    bool told = p->too_deep;
     unexpected(p, format(p->c, "`,` or `%s`", token_text(k)));
-    note_at(p->c, open, "to close this");
+    if (!told)
+        note_at(p->c, open, "to close this");
 }
 
 Name expect_name(Parser *p, const char *what) {

@@ -166,7 +166,8 @@ Tensor *row_emit(Row *r, Name nm, Axis *axis, int naxis, Clause *k, Elem want); 
 /* inside.c */
 bool  term_upper(Ctx *c, Term *t, Dim *hi);                  /* the greatest value of an integer term */
 bool  inside_proved(Ctx *c, Term *pos, Dim size);            /* from ranges alone */
-bool  inside_check(Ctx *c, const Clause *k, Term **load, int *axis);       /* with guards; false: the first read that is open */
+bool  inside_check(Ctx *c, const Axis *axes, int naxis, const Clause *k,
+                   Term **load, int *axis);                                 /* with guards; false: the first read that is open */
 
 /* row_scalar.c */
 bool  broadcast(Ctx *c, const Type *a, const Type *b, Type *out, int *bad);   /* shapes only; bad: axis from the right */

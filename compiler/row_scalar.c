@@ -256,9 +256,9 @@ static void mixes(Ctx *c, const Fn *f, Value *arg, int n, Elem a, Elem b, Span a
 static void not_representable(Ctx *c, const Fn *f, Value *arg, int n, int which, Elem e) {
     const struct Word *w = word_of(f);
     int other = which == n - 1 && n > 1 ? n - 2 : n - 1;
-    error_at(c, arg[which].at, "%s is not %s, the type of `%s`", quote(c, &arg[which]), a_elem(e),
-             quote(c, &arg[other]));
-    if (!w || n != 2 || arg[which].kind != VFloat)
+    error_at(c, arg[which].at, "%s is not %s, the type of `%s`", quote(c, &arg[which]),
+             a_elem(e == Float ? elem_storage(c, e) : e), quote(c, &arg[other]));
+    if (!w || n != 2 || arg[which].kind != VFloat || elem_is_float(e))
         return;
     char *number = quote(c, &arg[which]), *converted = call_of(c, "float", &arg[other]);
     help(c, "`%s %s %s`", which ? converted : number, w->symbol, which ? number : converted);

@@ -270,14 +270,14 @@ static bool small_enough(const Term *t, int *budget) {
     return true;
 }
 
-static bool node_fine(Ctx *c, Call *call, const Clause *k) {
+static bool node_fine(Ctx *c, Call *call, const Axis *axes, int naxis, const Clause *k) {
     int budget = 20000, axis;
     Term *load;
     if (!small_enough(k->body, &budget)) {
         error_at(c, call->at, "%s: the expression is too large", call->op);
         return false;
     }
-    if (inside_check(c, k, &load, &axis))
+    if (inside_check(c, axes, naxis, k, &load, &axis))
         return true;
     error_at(c, call->at, "%s: `%s` may be read outside: %s is not always in 0 … %s", call->op,
              load->as ? load->as : load->from->name, term_text(c, load->kid[axis]),
@@ -294,7 +294,7 @@ Tensor *row_node(Ctx *c, Graph *g, Call *call, Name nm, Name path, Axis *axis, i
         error_at(c, call->at, "%s: a result of more than %d axes", call->op, MaxRank);
         return NULL;
     }
-    if (!node_fine(c, call, k))
+    if (!node_fine(c, call, axis, naxis, k))
         return NULL;
     if (k->reduce == RArgMax || k->reduce == RArgMin)
         type.elem = I32;

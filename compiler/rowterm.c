@@ -172,6 +172,16 @@ static Term *named_term(Row *r, Expr *e, int seq) {
     return row_broken(r, e->at, format(r->c, "`%s` is not known here", e->name));
 }
 
+/* Is it said for each turn of a loop that has none? */
+static bool never_computed(const Term *t) {
+    if (t->kind == TIndex)
+        return dim_is(t->index->size, 0);
+    for (int i = 0; i < t->n; i++)
+        if (never_computed(t->kid[i]))
+            return true;
+    return false;
+}
+
 static Term *binary_term(Row *r, Expr *e, int seq) {
     static const FnId as[] = {
         [OpAdd] = FnAdd,
@@ -197,7 +207,7 @@ static Term *binary_term(Row *r, Expr *e, int seq) {
         return arg[0];
     if (arg[0]->elem == I32 && arg[1]->kind == TNumber && arg[1]->number == 0 &&
         (e->op == OpFloorDiv || e->op == OpMod))
-        return row_broken(r, e->at, "division by zero");
+        return never_computed(arg[0]) ? arg[1] : row_broken(r, e->at, "division by zero");
     return row_fn(r, e->at, fn(as[e->op]), NoElem, arg, 2);
 }
 

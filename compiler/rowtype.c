@@ -14,13 +14,17 @@ static bool is_any(Elem e) {
     return e == AnyInt || e == AnyFloat;
 }
 
-/* The integers a type holds; for floats everything fits. */
-static bool elem_holds(Elem e, double v) {
+/* Integers are held exactly. A float type rounds, but not to infinity, nor to 0. */
+static bool elem_holds(Ctx *c, Elem e, double v) {
     static const double range[][2] = {
         [I8] = { -0x1p7, 0x1p7 },    [I16] = { -0x1p15, 0x1p15 }, [I32] = { -0x1p31, 0x1p31 },
         [I64] = { -0x1p63, 0x1p63 }, [U8] = { 0, 0x1p8 },         [U16] = { 0, 0x1p16 },
         [U32] = { 0, 0x1p32 },       [U64] = { 0, 0x1p64 },
     };
+    if (elem_is_float(e) && e != AnyFloat) {
+        double kept = elem_cast(elem_storage(c, e), v);
+        return isfinite(kept) == isfinite(v) && (kept == 0) == (v == 0);
+    }
     if (!elem_is_int(e) || e == AnyInt)
         return true;
     return v == floor(v) && v >= range[e][0] && v < range[e][1];
@@ -81,7 +85,7 @@ Term *term_as(Ctx *c, Term *t, Elem e) {
 
 /* The type two sides have in common; NoElem if they do not mix. A float that is whole may be an
  * integer. */
-static Elem join_elems(Elem a, Elem b, const Term *x, const Term *y) {
+static Elem join_elems(Ctx *c, Elem a, Elem b, const Term *x, const Term *y) {
     if (a == b)
         return a;
     if (a == NoElem || b == NoElem)
@@ -94,18 +98,18 @@ static Elem join_elems(Elem a, Elem b, const Term *x, const Term *y) {
         return b;
     if (b == AnyFloat && elem_is_float(a))
         return a;
-    if (a == AnyFloat && elem_is_int(b) && x->kind == TNumber && elem_holds(b, x->number))
+    if (a == AnyFloat && elem_is_int(b) && x->kind == TNumber && elem_holds(c, b, x->number))
         return b;
-    if (b == AnyFloat && elem_is_int(a) && y->kind == TNumber && elem_holds(a, y->number))
+    if (b == AnyFloat && elem_is_int(a) && y->kind == TNumber && elem_holds(c, a, y->number))
         return a;
     return NoElem;
 }
 
-static bool join_all(Term **arg, int from, int n, Elem *out, Fault *fault, int *which) {
+static bool join_all(Ctx *c, Term **arg, int from, int n, Elem *out, Fault *fault, int *which) {
     Elem e = arg[from]->elem;
     int typed = from;
     for (int k = from + 1; k < n; k++) {
-        Elem next = join_elems(e, arg[k]->elem, arg[typed], arg[k]);
+        Elem next = join_elems(c, e, arg[k]->elem, arg[typed], arg[k]);
         if (next == NoElem) {
             bool one = e == Bool, other = arg[k]->elem == Bool;
             *which = other || (!one && is_any(arg[k]->elem)) ? k : typed;
@@ -117,7 +121,7 @@ static bool join_all(Term **arg, int from, int n, Elem *out, Fault *fault, int *
         e = next;
     }
     for (int k = from; k < n; k++)
-        if (arg[k]->kind == TNumber && is_any(arg[k]->elem) && !elem_holds(e, arg[k]->number)) {
+        if (arg[k]->kind == TNumber && is_any(arg[k]->elem) && !elem_holds(c, e, arg[k]->number)) {
             *which = k;
             *fault = FaultNumber;
             return false;
@@ -260,7 +264,7 @@ Term *fn_term(Ctx *c, const Fn *f, Elem to, Term **arg, int n, Fault *fault, int
         *fault = FaultNotBool;
         return NULL;
     }
-    if (!join_all(arg, from, n, &e, fault, which)) {
+    if (!join_all(c, arg, from, n, &e, fault, which)) {
         if (need & Bools)
             *fault = FaultNotBool;
         if (*fault == FaultBool && !(need & Numbers))
@@ -304,7 +308,8 @@ char *fault_text(Ctx *c, Fault fault, const Fn *f, Term **arg, int n, int which)
                       term_text(c, arg[1]));
     case FaultNumber: {
         const Term *other = arg[which == n - 1 && n > 1 ? n - 2 : n - 1];
-        return format(c, "%s is not %s", term_text(c, arg[which]), a_elem(other->elem));
+        Elem e = other->elem == Float ? elem_storage(c, Float) : other->elem;
+        return format(c, "%s is not %s", term_text(c, arg[which]), a_elem(e));
     }
     default:
         return format(c, "");

@@ -10,9 +10,20 @@
 
 typedef struct Inputs { VEC(Array) array; } Inputs;       /* array.name: the terminal */
 
+static const Array *input_named(const Inputs *in, Name n) {
+    for (int i = 0; i < in->array.n; i++)
+        if (in->array.at[i].name == n)
+            return &in->array.at[i];
+    return NULL;
+}
+
 static bool read_inputs(Ctx *c, Inputs *in) {
     for (int i = 0; i < c->opt.input.n; i++) {
         Setting s = c->opt.input.at[i];
+        if (input_named(in, s.name)) {
+            error_plain(c, "--input %s is given twice", s.name);
+            return false;
+        }
         Archive *a = archive_read(c, s.value);
         if (!a)
             return false;
@@ -25,13 +36,6 @@ static bool read_inputs(Ctx *c, Inputs *in) {
         push(c, &in->array, one);
     }
     return true;
-}
-
-static const Array *input_named(const Inputs *in, Name n) {
-    for (int i = 0; i < in->array.n; i++)
-        if (in->array.at[i].name == n)
-            return &in->array.at[i];
-    return NULL;
 }
 
 /* The one entry asked for; several and no --entry: an error that lists them. */
@@ -75,6 +79,27 @@ static void bind_sizes(Ctx *c, const Graph *g, const Inputs *in) {
                      ((Binding){ d->term[0].atom[0]->symbol->name, a->dim[k], a->dim[k] }));
         }
     }
+}
+
+/* Every input is there, with as many axes as its type. */
+static bool ranks_fit(Ctx *c, const Graph *g, const Inputs *in) {
+    for (int i = 0; i < g->input.n; i++) {
+        const Terminal *t = &g->input.at[i];
+        if (t->absent)
+            continue;
+        const Type *type = &t->tensor->type;
+        const Array *a = input_named(in, t->name);
+        if (a && a->rank == type->rank)
+            continue;
+        if (a)
+            error_plain(c, "the input `%s` is %s, found %s", t->name, type_text(c, type),
+                        array_shape(c, a));
+        else
+            error_plain(c, "the input `%s` %s is not given: --input %s=FILE.npy", t->name,
+                        type_text(c, type), t->name);
+        return false;
+    }
+    return true;
 }
 
 /* What a range-sized symbol is in this call, by the shapes of the inputs; -1 where they disagree. */
@@ -131,11 +156,6 @@ static bool give_input(Ctx *c, const Terminal *t, const Inputs *in, const Graph 
                        const int64_t *size, Map *env) {
     const Type *type = &t->tensor->type;
     const Array *a = input_named(in, t->name);
-    if (!a) {
-        error_plain(c, "the input `%s` %s is not given: --input %s=FILE.npy", t->name,
-                    type_text(c, type), t->name);
-        return false;
-    }
     bool right_elem =
         a->elem == elem_storage(c, type->elem) || (type->elem == Float && elem_is_float(a->elem));
     if (!right_elem || !shape_fits(a, type, g, size)) {
@@ -193,6 +213,23 @@ static bool have_weights(Ctx *c, const Program *p) {
     return true;
 }
 
+/* What the generated function tests first: the requirements that the bounds did not decide. */
+static bool requirements_hold(Ctx *c, const Graph *g, const int64_t *size, Map *env) {
+    for (int i = 0; i < g->check.n; i++) {
+        Type type = { .elem = Bool };
+        Node *v = NEW(c, Node);
+        *v = (Node){ .body = g->check.at[i].holds };
+        v->out = tensor(c, TTemp, intern(c, "holds", 5), NULL, &type, g->check.at[i].at);
+        if (!eval_node(c, v, env, g, size))
+            return false;
+        if (elem_load(Bool, map_get(env, v->out)) != 0)
+            continue;
+        error_plain(c, "%s", g->check.at[i].message);
+        return false;
+    }
+    return true;
+}
+
 static bool write_outputs(Ctx *c, const Graph *g, const int64_t *size, const Map *env) {
     if (!make_folder(c, c->opt.out))
         return false;
@@ -215,15 +252,17 @@ static bool bind_from_inputs(Work *w, const Inputs *in) {
     if (w->c->errors)
         return false;
     const Graph *g = free_sizes.n ? chosen_entry(w->c, free_sizes.at[0]) : NULL;
-    if (g)
-        bind_sizes(w->c, g, in);
-    return g != NULL;
+    if (!g || !ranks_fit(w->c, g, in))
+        return false;
+    bind_sizes(w->c, g, in);
+    return true;
 }
 
 int command_run(Work *w) {
     Ctx *c = w->c;
     Inputs in = { 0 };
-    read_inputs(c, &in);
+    if (!read_inputs(c, &in))
+        return 1;
     run_passes(w, "build");
     if (w->dumped)
         return 0;
@@ -238,12 +277,12 @@ int command_run(Work *w) {
     const Graph *g = chosen_entry(c, p);
     Map env = { 0 };
     int64_t *size = NEWN(c, int64_t, g ? g->size.n + 1 : 1);
-    if (!g || !have_weights(c, p) || !vary_sizes(c, g, &in, size) ||
+    if (!g || !have_weights(c, p) || !ranks_fit(c, g, &in) || !vary_sizes(c, g, &in, size) ||
         !give_inputs(c, g, &in, size, &env))
         return 1;
     give_states(c, p, &env);
-    return indices_good(c, g, size, &env) && eval(c, g, &env, size) &&
-                   write_outputs(c, g, size, &env)
+    return requirements_hold(c, g, size, &env) && indices_good(c, g, size, &env) &&
+                   eval(c, g, &env, size) && write_outputs(c, g, size, &env)
                ? 0
                : 1;
 }

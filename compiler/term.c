@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-struct Terms { Term **slot; int n, cap; };
+struct Terms { Term **slot; int n, cap; uint32_t walks; };
 
 /* ---- one pointer for equal terms */
 
@@ -233,20 +233,21 @@ Term *term_apply2(Ctx *c, FnId f, Elem e, Term *a, Term *b) {
 
 /* ---- walks */
 
+/* Terms share their parts, so each remembers what this walk made of it. A walk that a leaf begins may take its place:
+ * the term is then walked again, with the same result. */
 typedef struct Walk {
     Term *(*leaf)(Ctx *, Term *, void *);
     void *with;
-    Map done;                           /* terms share their parts */
+    uint32_t number;
 } Walk;
 
 static Term *walk(Ctx *c, Term *t, Walk *w) {
-    Term *found = t->n ? map_get(&w->done, t) : NULL;
-    if (found)
-        return found;
+    if (t->walk == w->number)
+        return t->image;
     Term *r = t;
     if (t->kind == TApply || t->kind == TLoad) {
         bool same_kids = true;
-        Term **kid = NEWN(c, Term *, t->n);
+        Term *few[MaxRank], **kid = t->n <= MaxRank ? few : NEWN(c, Term *, t->n);
         for (int i = 0; i < t->n; i++) {
             kid[i] = walk(c, t->kid[i], w);
             same_kids = same_kids && kid[i] == t->kid[i];
@@ -261,13 +262,15 @@ static Term *walk(Ctx *c, Term *t, Walk *w) {
     Term *new = folded ? NULL : w->leaf(c, r, w->with);
     if (new)
         r = new;
-    if (t->n)
-        map_put(c, &w->done, t, r);
+    if (t->n) {
+        t->walk = w->number;
+        t->image = r;
+    }
     return r;
 }
 
 Term *term_map(Ctx *c, Term *t, Term *(*leaf)(Ctx *, Term *, void *), void *with) {
-    return walk(c, t, &(Walk){ .leaf = leaf, .with = with });
+    return walk(c, t, &(Walk){ .leaf = leaf, .with = with, .number = ++c->terms->walks });
 }
 
 typedef struct IndexSubst { Index *const *from; Term *const *to; int n; } IndexSubst;

@@ -72,14 +72,27 @@ void *alloc(Ctx *c, size_t n) {
     return p;
 }
 
+/* Makes the piece `old` of n bytes one of `bigger` bytes: where it lies if nothing came after it. */
+static void *alloc_more(Ctx *c, void *old, size_t n, size_t bigger) {
+    struct Block *b = c->arena;
+    size_t room = (n + Align - 1) / Align * Align, more = (bigger + Align - 1) / Align * Align - room;
+    if (n && (char *)old + room == (char *)b->data + b->used && b->size - b->used >= more) {
+        b->used += more;
+        return old;
+    }
+    void *fresh = alloc(c, bigger);
+    if (n)
+        memcpy(fresh, old, n);
+    return fresh;
+}
+
 void vec_grow(Ctx *c, void *at, int *cap, size_t size) {
     if (*cap > INT_MAX / 2)
         out_of_memory(c, "a list has more than %zu entries", (size_t)*cap);
-    int bigger = *cap ? 2 * *cap : 8;
-    void *old, *fresh = alloc(c, (size_t)bigger * size);
+    int bigger = *cap ? 2 * *cap : 4;
+    void *old, *fresh;
     memcpy(&old, at, sizeof old); /* `at` points to some T *; this reads it whatever T is */
-    if (*cap)
-        memcpy(fresh, old, (size_t)*cap * size);
+    fresh = alloc_more(c, old, (size_t)*cap * size, (size_t)bigger * size);
     memcpy(at, &fresh, sizeof fresh);
     *cap = bigger;
 }
@@ -151,24 +164,27 @@ char *format(Ctx *c, const char *fmt, ...) {
     return s;
 }
 
+/* Most names are known already: only a long one takes room of the arena for its first copy. */
 Name name(Ctx *c, const char *fmt, ...) {
+    char few[256], *s = few;
     va_list args;
     va_start(args, fmt);
-    char *s = format_list(c, fmt, args);
+    int n = vsnprintf(few, sizeof few, fmt, args);
     va_end(args);
-    return intern(c, s, strlen(s));
+    va_start(args, fmt);
+    if (n >= (int)sizeof few)
+        s = format_list(c, fmt, args);
+    va_end(args);
+    return intern(c, s, (size_t)n);
 }
 
 static void text_room(Ctx *c, Text *t, size_t n) {
     if (t->s && t->cap - t->n > n)
         return;
-    size_t cap = t->cap ? t->cap : 128;
+    size_t cap = t->cap ? t->cap : 32;
     while (cap - t->n <= n)
         cap *= 2;
-    char *s = alloc(c, cap);
-    if (t->n)
-        memcpy(s, t->s, t->n);
-    t->s = s;
+    t->s = alloc_more(c, t->s, t->cap, cap);
     t->cap = cap;
 }
 
@@ -240,7 +256,7 @@ void *map_get(const Map *m, const void *key) {
 
 void map_put(Ctx *c, Map *m, const void *key, void *value) {
     if (2 * m->n >= m->cap) {
-        Map bigger = { .n = m->n, .cap = m->cap ? 2 * m->cap : 16 };
+        Map bigger = { .n = m->n, .cap = m->cap ? 2 * m->cap : 8 };
         bigger.slot = NEWN(c, MapSlot, bigger.cap);
         for (int i = 0; i < m->cap; i++)
             if (m->slot[i].key)
@@ -250,6 +266,12 @@ void map_put(Ctx *c, Map *m, const void *key, void *value) {
     MapSlot *s = find_slot(m, key);
     m->n += !s->key;
     *s = (MapSlot){ key, value };
+}
+
+void map_clear(Map *m) {
+    if (m->n)
+        memset(m->slot, 0, sizeof *m->slot * (size_t)m->cap);
+    m->n = 0;
 }
 
 /* ---- suggestions */

@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 const Dialect c_words = {
     .elem = {
@@ -69,10 +70,18 @@ static bool needs_state(const Interface *f) {
     return f->code->program->state.n > 0;
 }
 
+/* What the header defines would be replaced in a name. */
+static void claim_macros(const Interface *f, Map *taken) {
+    static const char *const macros[] = { "%s_H", "%s_WORK_BYTES", "%s_WEIGHTS_CHECKSUM" };
+    for (int i = 0; i < 3; i++)
+        claim(f->c, taken, format(f->c, macros[i], f->upper));
+}
+
 /* What is spoken for inside an entry: the sizes, our own words, the functions it calls. */
 static Map taken_in(const Interface *f, const Routine *r) {
     Ctx *c = f->c;
     Map taken = {0};
+    claim_macros(f, &taken);
     for (int i = 0; i < r->graph->size.n; i++)
         claim(c, &taken, r->graph->size.at[i]->name);
     if (needs_weights(f))
@@ -108,6 +117,8 @@ static Map name_terminals(const Interface *f, const Routine *r, Map *taken) {
 static void name_members(Interface *f) {
     Program *p = f->code->program;
     Map weights = {0}, states = {0};
+    claim_macros(f, &weights);
+    claim_macros(f, &states);
     for (int i = 0; i < p->param.n; i++)
         map_put(f->c, &f->member, p->param.at[i], free_word(f->c, &weights, p->param.at[i]->path));
     for (int i = 0; i < p->state.n; i++)
@@ -324,7 +335,7 @@ static void print_checks(const Interface *f, Emit *e, const Routine *r, Messages
     }
     for (int i = 0; i < g->check.n; i++) {
         emit(e, "if (!(%s))", print_term(c, &c_words, g->check.at[i].holds));
-        emit(e, "    return %d; // %s", message(c, all, g->check.at[i].message), g->check.at[i].message);
+        emit(e, "    return %d; // %s", message(c, all, g->check.at[i].message), c_remark(c, g->check.at[i].message));
     }
     if (f->code->work_bytes) {
         emit(e, "if ((uintptr_t)work %% 64)");
@@ -463,7 +474,7 @@ static void print_entry(const Interface *f, Emit *e, const Routine *r, Messages 
             if (i || r->place.n)
                 emit_blank(e);
             if (*step->path)
-                emit(e, "// %s", step->path);
+                emit(e, "// %s", c_remark(e->c, step->path));
         }
         print_pointers(&call, e, step, &declared);
         print_step(&call, e, step);
@@ -516,11 +527,33 @@ static void print_strerror(const Interface *f, Emit *e, const Messages *all) {
     e->depth--;
     emit(e, "case 0: return \"no error\";");
     for (int i = 0; i < all->n; i++)
-        emit(e, "case %d: return \"%s\";", i + 1, all->at[i].text);
+        emit(e, "case %d: return \"%s\";", i + 1, c_string(e->c, all->at[i].text));
     emit(e, "default: return \"unknown code\";");
     e->depth++;
     emit(e, "}");
     emit(e, "}");
+}
+
+/* A kernel, a helper or a constant is static, and cannot share its name with an entry. */
+static bool has_static(const Interface *f, const Map *helpers, const char *word) {
+    for (int i = 0; i < f->code->kernel.n; i++)
+        if (!strcmp(f->code->kernel.at[i]->name, word))
+            return true;
+    for (int i = 0; i < f->member.cap; i++) {
+        const Tensor *t = f->member.slot[i].key;
+        if (t && t->kind == TConst && !strcmp(f->member.slot[i].value, word))
+            return true;
+    }
+    return map_get(helpers, as_name(f->c, word)) != NULL;
+}
+
+static void check_statics(const Interface *f, const Map *helpers) {
+    for (int i = 0; i < f->code->n; i++) {
+        const char *word = function_name(f, f->code->routine[i]);
+        if (has_static(f, helpers, word))
+            error_plain(f->c, "%s: `%s` is also what a function inside %s.c is called; name the export or the entry otherwise",
+                        f->code->program->name, word, f->prefix);
+    }
 }
 
 static bool text_uses(const Emit *e, const char *word) {
@@ -538,6 +571,7 @@ static void print_source(Interface *f, OutFiles *out) {
         print_kernel(&kernels, &c_words, f->code->kernel.at[i], "", &helpers);
         emit_blank(&kernels);
     }
+    check_statics(f, &helpers);
     if (needs_state(f))
         print_reset(f, &rest);
     for (int i = 0; i < f->code->n; i++)
@@ -548,6 +582,8 @@ static void print_source(Interface *f, OutFiles *out) {
     emit(&top, "#include \"%s.h\"", f->prefix);
     emit_blank(&top);
     emit(&top, "#include <math.h>");
+    if (text_uses(&rest, "ptrdiff_t"))
+        emit(&top, "#include <stddef.h>");
     if (text_uses(&rest, "mem"))
         emit(&top, "#include <string.h>");
     emit_blank(&top);
@@ -556,60 +592,31 @@ static void print_source(Interface *f, OutFiles *out) {
     push(c, out, ((OutFile){ format(c, "%s.c", f->prefix), top.text.s, top.text.n }));
 }
 
-/* An element type in a term that this target does not write, or NoElem. */
-static Elem wordless_term(Ctx *c, const Term *t) {
-    if (!t)
-        return NoElem;
-    if (t->elem != NoElem && t->elem != AnyInt && t->elem != AnyFloat && !c_elem(c, t->elem))
-        return t->elem;
-    for (int i = 0; i < t->n; i++) {
-        Elem e = wordless_term(c, t->kid[i]);
-        if (e != NoElem)
-            return e;
-    }
-    return NoElem;
-}
-
-static Elem wordless(Ctx *c, const Loop *l) {
-    Elem e = wordless_term(c, l->value);
-    if (e == NoElem)
-        e = wordless_term(c, l->position);
-    if (e == NoElem && l->to && !c_elem(c, l->to->type.elem))
-        e = l->to->type.elem;
-    for (int i = 0; i < l->n && e == NoElem; i++)
-        e = wordless(c, l->kid[i]);
-    return e;
-}
-
-/* false, with a message, if something has an element type that this target does not write. */
-static bool all_have_words(Ctx *c, const Code *code) {
-    for (int i = 0; i < code->kernel.n; i++) {
-        const Kernel *k = code->kernel.at[i];
-        Elem e = wordless(c, k->body);
-        for (int j = 0; j < k->formal.n && e == NoElem; j++)
-            if (!c_elem(c, k->formal.at[j]->type.elem))
-                e = k->formal.at[j]->type.elem;
-        if (e == NoElem)
-            continue;
-        error_plain(c, "%s: the C target does not write %s yet (in %s)", code->program->name,
-                    elem_name(e), k->name);
-        return false;
-    }
-    return true;
+/* Two exports must not write one file, also where a disk takes a.h and A.h for the same. */
+static void same_files(Ctx *c, const OutFiles *out, int before) {
+    for (int i = before; i < out->n; i++)
+        for (int k = 0; k < before; k++)
+            if (!strcasecmp(out->at[i].path, out->at[k].path)) {
+                error_plain(c, "two exports would write %s and %s; name one of them otherwise: `export … as OTHER`",
+                            out->at[k].path, out->at[i].path);
+                return;
+            }
 }
 
 static void print_c(Ctx *c, const Code *code, OutFiles *out) {
-    if (!all_have_words(c, code))
+    if (!c_writes(c, code))
         return;
     Interface f = { .c = c, .code = code, .prefix = c_prefix(c, code->program->name) };
     f.upper = format(c, "%s", f.prefix);
     for (char *p = f.upper; *p; p++)
         *p = (char)toupper((unsigned char)*p);
+    int before = out->n;
     name_members(&f);
     print_header(&f, out);
     print_source(&f, out);
     if (needs_weights(&f))
         print_weights(&f, out);
+    same_files(c, out, before);
 }
 
 const Target c_target = { "c", print_c };

@@ -18,6 +18,14 @@ extern const Dialect c_words;
 /* names.c */
 char *c_identifier(Ctx *c, const char *path);       /* "h.0.attn" → "h_0_attn"; never a keyword */
 char *c_prefix(Ctx *c, const char *export);         /* what the functions and types of an export begin with */
+bool  c_takes(const char *word);                    /* is it a name of C's library, of its headers or files? */
+
+/* quote.c */
+char *c_string(Ctx *c, const char *text);           /* as the inside of a string literal */
+char *c_remark(Ctx *c, const char *text);           /* as what stands after two slashes */
+
+/* refuse.c */
+bool c_writes(Ctx *c, const Code *code);            /* false, with a message: this target cannot */
 
 /* c.c */
 char *c_shape(Ctx *c, const Type *t);               /* "[1][16][32]", or "" */

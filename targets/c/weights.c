@@ -70,7 +70,7 @@ static void put_row(Text *out, Ctx *c, const unsigned char *at, int n) {
 static void print_array(const Interface *f, Emit *e, const Tensor *t) {
     Ctx *c = f->c;
     int64_t bytes = size_of(f, t), rows = (bytes + RowBytes - 1) / RowBytes;
-    emit(e, "// %s %s", t->path, type_text(c, &t->type));
+    emit(e, "// %s %s", c_remark(c, t->path), type_text(c, &t->type));
     emit(e, "static const union {");
     emit(e, "char row[%lld][%d];", (long long)(rows ? rows : 1), RowBytes);
     emit(e, "%s value[%lld];", c_elem(c, t->type.elem), (long long)(bytes ? c_count(&t->type) : 1));
@@ -116,8 +116,8 @@ static void print_embed(const Interface *f, OutFiles *out) {
     for (int i = 0; i < p->param.n; i++)
         total += size_of(f, p->param.at[i]);
     if (total > EmbedLimit) {
-        error_plain(f->c, "the weights are %lld MiB, too much for an array in C (16 MiB); use --weights-as blob",
-                    (long long)(total >> 20));
+        error_plain(f->c, "the weights are %lld bytes; an array in C holds %d (16 MiB); use --weights-as blob",
+                    (long long)total, EmbedLimit);
         return;
     }
     Emit e = open_file(f, "the weights");
@@ -285,8 +285,8 @@ static void print_open(const Interface *f, Emit *e, uint64_t file_bytes) {
     emit_blank(e);
     for (int i = 0; i < p->param.n; i++) {
         const Tensor *t = p->param.at[i];
-        emit(e, "w->%s = find(b, \"%s\", %zu, %lld);", member(f, t), t->path, strlen(t->path),
-             (long long)size_of(f, t));
+        emit(e, "w->%s = find(b, \"%s\", %zu, %lld);", member(f, t), c_string(f->c, t->path),
+             strlen(t->path), (long long)size_of(f, t));
     }
     emit_blank(e);
     for (int i = 0; i < p->param.n; i++)

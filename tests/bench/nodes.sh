@@ -1,6 +1,7 @@
 #!/bin/sh
-# How the time to build grows with the size of the model: residual layers of 10 nodes each, 1,000 to 10,000 nodes.
-# Prints seconds, and the slope of log time over log nodes from 1,000 on: 1.0 is linear. A benchmark, not a test.
+# How the time to build grows with the size of the model, 1,000 to 10,000 nodes, for three shapes: residual layers of
+# 10 nodes each, and loops over values without names, of three operators a turn and of two.
+# Prints seconds, MiB, and the slope of log time over log nodes from 1,000 on: 1.0 is linear. A benchmark, not a test.
 #
 #   tests/bench/nodes.sh            MITHRILC=build/mithrilc
 
@@ -12,7 +13,7 @@ mithrilc=${MITHRILC:-build/mithrilc}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-model() {                               # model NODES: half of the layers have shapes of their own
+layers() {                              # layers NODES: half of them have shapes of their own
     awk -v layers="$(($1 / 10))" 'BEGIN {
         print "mth 1\nuse nn\nmodel Deep {\n    in  x: float[1, 16]\n    out y: float[1, 16]\n    h0 = x"
         for (i = 0; i < layers; i++) {
@@ -23,10 +24,31 @@ model() {                               # model NODES: half of the layers have s
         printf "    y = h%d\n}\nexport Deep() as deep\n", layers }'
 }
 
-printf '%8s %10s %10s %12s\n' nodes 'check s' 'build s' 'graph nodes'
-: >"$folder/times"
-for nodes in 1000 2000 4000 7000 10000; do
-    model $nodes >"$folder/deep.mth"
+chain() {                               # chain TURNS VALUE
+    echo "mth 1
+model Chain {
+    in  x: float[4, 4]
+    out y: float[4, 4]
+    y = x
+    for i in 0..$1 { y = $2 }
+}
+export Chain() as chain"
+}
+
+model() {                               # model SHAPE NODES
+    case $1 in
+        layers)  layers "$2" ;;
+        softmax) chain $(($2 / 3)) 'softmax(y @ x) + x' ;;
+        tanh)    chain $(($2 / 2)) 'tanh(y) + x' ;;
+    esac
+}
+
+memory() {                              # MiB at the most; - where the system does not tell
+    /usr/bin/time -f %M "$@" 2>&1 >"$folder/null" | awk '{ m = $1 } END { print m > 0 ? int(m / 1024) : "-" }'
+}
+
+measure() {                             # measure SHAPE NODES: a line of the table, and one of times
+    model "$1" "$2" >"$folder/deep.mth"
     best_check= best_build=
     for turn in 1 2 3; do
         a=$(date +%s.%N)
@@ -38,8 +60,17 @@ for nodes in 1000 2000 4000 7000 10000; do
         best_build=$(echo "$b $c ${best_build:-9999}" | awk '{ t = $2 - $1; print t < $3 ? t : $3 }')
     done
     count=$("$mithrilc" build "$folder/deep.mth" --dump=flatten | grep -c ' = ' || true)
-    printf '%8d %10.3f %10.3f %12d\n' $nodes "$best_check" "$best_build" "$count"
-    echo "$nodes $best_build" >>"$folder/times"
+    used=$(memory "$mithrilc" build "$folder/deep.mth" -o "$folder/out" --quiet)
+    printf '%-8s %8d %10.3f %10.3f %6s %12d\n' "$1" "$2" "$best_check" "$best_build" "$used" "$count"
+    echo "$2 $best_build" >>"$folder/times"
+}
+
+printf '%-8s %8s %10s %10s %6s %12s\n' shape nodes 'check s' 'build s' MiB 'graph nodes'
+for shape in layers softmax tanh; do
+    : >"$folder/times"
+    for nodes in 1000 2000 4000 7000 10000; do
+        measure $shape $nodes
+    done
+    awk '{ x = log($1); y = log($2); n++; sx += x; sy += y; sxx += x * x; sxy += x * y }
+         END { printf "slope %.2f\n", (n * sxy - sx * sy) / (n * sxx - sx * sx) }' "$folder/times"
 done
-awk '{ x = log($1); y = log($2); n++; sx += x; sy += y; sxx += x * x; sxy += x * y }
-     END { printf "slope %.2f\n", (n * sxy - sx * sy) / (n * sxx - sx * sx) }' "$folder/times"

@@ -17,19 +17,17 @@ static void matmul_add_relu_2x4_k3(const float *restrict a_, const float *restri
     const float (*a)[3] = (const float (*)[3])a_;
     const float (*w)[4] = (const float (*)[4])w_;
     float (*y)[4] = (float (*)[4])y_;
-    for (int i = 0; i < 2; i += 2) {
-        float matmul0[4] = { 0 };
-        float matmul1[4] = { 0 };
-        for (int k = 0; k < 3; k++) {
-            for (int l = 0; l < 4; l++) {
-                matmul0[l] += a[i][k] * w[k][l];
-                matmul1[l] += a[i + 1][k] * w[k][l];
-            }
-        }
+    float matmul0[4] = { 0 };
+    float matmul1[4] = { 0 };
+    for (int k = 0; k < 3; k++) {
         for (int l = 0; l < 4; l++) {
-            y[i][l] = max_float(matmul0[l] + b[l], 0.0f);
-            y[i + 1][l] = max_float(matmul1[l] + b[l], 0.0f);
+            matmul0[l] += a[0][k] * w[k][l];
+            matmul1[l] += a[1][k] * w[k][l];
         }
+    }
+    for (int l = 0; l < 4; l++) {
+        y[0][l] = max_float(matmul0[l] + b[l], 0.0f);
+        y[1][l] = max_float(matmul1[l] + b[l], 0.0f);
     }
 }
 

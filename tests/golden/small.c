@@ -52,7 +52,7 @@ static void conv_add_relu_8x12x12_k3x3x3(const float *restrict x_, const float *
             relu[0][o + 2][y1][0] = max_float(left2 + bias[o + 2], 0.0f);
             relu[0][o + 3][y1][0] = max_float(left3 + bias[o + 3], 0.0f);
             for (int tile = 1; tile < 11; tile += 4) {
-                const int y2 = min_int(tile, 7);
+                const int y2 = min_int(tile, 7); // the last tile overlaps
                 float sum0[4] = { 0 };
                 float sum1[4] = { 0 };
                 float sum2[4] = { 0 };
