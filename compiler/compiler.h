@@ -132,7 +132,7 @@ struct Expr {
     Sub *sub; int nsub;
     Path path;
     bool parens;                        /* it stood in parentheses: `(a as b)` */
-    int height;                         /* of the tree: at most 500, so that whoever walks it may recurse */
+    int height;                         /* of the tree: at most 4000, so that whoever walks it may recurse */
 };
 
 typedef struct DimExpr { enum { DimAt, DimDots, DimPack, DimMaybe } kind; Expr *e; Span at; } DimExpr;

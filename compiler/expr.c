@@ -261,12 +261,9 @@ static Value logic(Act *a, const Expr *x, Name hint) {
     return tensor_op(a, x, arg, 2, hint);
 }
 
-static Value binary(Act *a, const Expr *x) {
+static Value operation(Act *a, const Expr *x, Value left, Name hint) {
     Ctx *c = a->e->c;
-    Name hint = take_hint(a);
-    if (x->op == OpAnd || x->op == OpOr)
-        return logic(a, x, hint);
-    Value arg[2] = { evaluate(a, x->kid[0]), evaluate(a, x->kid[1]) };
+    Value arg[2] = { left, evaluate(a, x->kid[1]) };
     if (arg[0].kind == VPoison || arg[1].kind == VPoison)
         return no_value();
     if (x->op == OpJoin)
@@ -280,6 +277,22 @@ static Value binary(Act *a, const Expr *x) {
     if (value_unknown(a->e, &arg[0]) || value_unknown(a->e, &arg[1]))
         return no_value();
     return bool_value(value_equal(c, &arg[0], &arg[1]) == (x->op == OpEq));
+}
+
+/* a + b + c … leans to the left: its operators are gone through in a loop, however many. */
+static Value binary(Act *a, const Expr *x) {
+    VEC(const Expr *) chain = { 0 };
+    Name hint = take_hint(a);
+    if (x->op == OpAnd || x->op == OpOr)
+        return logic(a, x, hint);
+    for (; x->kind == EBinary && x->op != OpAnd && x->op != OpOr; x = x->kid[0])
+        push(a->e->c, &chain, x);
+    Value v = evaluate(a, x);
+    for (int i = chain.n - 1; i >= 0; i--) {
+        v = operation(a, chain.at[i], v, i ? NULL : hint);
+        v.at = chain.at[i]->at;
+    }
+    return v;
 }
 
 static Value unary(Act *a, const Expr *x) {
@@ -610,7 +623,15 @@ static Value evaluate_one(Act *a, const Expr *x) {
 }
 
 Value evaluate(Act *a, const Expr *x) {
+    Elab *e = a->e;
+    if (e->levels >= MostLevels) {
+        error_at(e->c, x->at, "more than %d levels of expressions are under evaluation here",
+                 MostLevels);
+        fail(e->c);
+    }
+    e->levels++;
     Value v = evaluate_one(a, x);
+    e->levels--;
     v.at = x->at;
     return v;
 }

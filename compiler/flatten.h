@@ -21,6 +21,7 @@ enum {
     MostTurns     = 1 << 20,            /* of all loops of a compilation together */
     MostItems     = 1 << 20,            /* of a list */
     MostText      = 1 << 20,            /* bytes of a string */
+    MostLevels    = 2000,               /* of expressions under evaluation, of all models under way */
     MostMemory    = 384 << 20,          /* bytes that elaboration takes while models are applied */
 };
 static const int64_t most_elements = (int64_t)1 << 40;
@@ -152,7 +153,7 @@ struct Elab {
     Map written;                        /* TState → itself */
     Map origin;                         /* Tensor * → name of the entry that made it first */
     const char *config;                 /* prefix of -p settings for the config being built: "c." */
-    int depth, instances, applications;
+    int depth, instances, applications, levels;
     int64_t turns;
 };
 

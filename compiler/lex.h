@@ -91,7 +91,7 @@ typedef struct Parser {
     int errors;                         /* before the declaration under way */
 } Parser;
 
-enum { MostNested = 500 };
+enum { MostNested = 500, MostChained = 4000 };
 
 /* parse_token.c */
 bool token_is(const Parser *p, TokenKind k);

@@ -1,7 +1,7 @@
 /* parse_expr.c: expressions.
  *
- * Recursive descent, the grammar's rule above each function. A tree is at most MostNested high, so
- * that whoever walks it may recurse. */
+ * Recursive descent, the grammar's rule above each function. Brackets nest at most MostNested deep; with
+ * chains a tree is at most MostChained high, so that whoever walks it may recurse. */
 #include "lex.h"
 
 #include <string.h>
@@ -22,8 +22,8 @@ static void grow(Parser *p, Expr *e, const Expr *kid) {
     if (!kid || kid->height < e->height)
         return;
     e->height = kid->height + 1;
-    if (e->height > MostNested)
-        too_deep(p, format(p->c, "an expression of more than %d levels", MostNested));
+    if (e->height > MostChained)
+        too_deep(p, format(p->c, "an expression of more than %d levels", MostChained));
 }
 
 static void set_kids(Parser *p, Expr *e, int n, Expr *const *kid) {

@@ -6,7 +6,6 @@
 
 #include <ctype.h>
 #include <string.h>
-#include <strings.h>
 
 const Dialect c_words = {
     .elem = {
@@ -58,7 +57,7 @@ static char *free_word(Ctx *c, Map *taken, const char *path) {
     return s;
 }
 
-static char *function_name(const Interface *f, const Routine *r) {
+char *c_function(const Interface *f, const Routine *r) {
     return r->graph->name ? format(f->c, "%s_%s", f->prefix, r->graph->name) : format(f->c, "%s", f->prefix);
 }
 
@@ -107,7 +106,8 @@ static Map name_terminals(const Interface *f, const Routine *r, Map *taken) {
     const Graph *g = r->graph;
     Map names = {0};
     for (int i = 0; i < g->input.n; i++)
-        map_put(f->c, &names, g->input.at[i].tensor, free_word(f->c, taken, g->input.at[i].name));
+        if (!g->input.at[i].absent)     // else its default is a temporary like any other
+            map_put(f->c, &names, g->input.at[i].tensor, free_word(f->c, taken, g->input.at[i].name));
     for (int i = 0; i < g->output.n; i++)
         if (!map_get(&names, g->output.at[i].tensor))
             map_put(f->c, &names, g->output.at[i].tensor, free_word(f->c, taken, g->output.at[i].name));
@@ -242,7 +242,7 @@ static void print_entry_head(const Interface *f, Emit *e, const Routine *r, cons
 
     if (!part.n)
         push(c, &part, "void");
-    emit_list(e, format(c, "int %s(", function_name(f, r)), part.at, part.n, tail);
+    emit_list(e, format(c, "int %s(", c_function(f, r)), part.at, part.n, tail);
 }
 
 static void print_shapes(Ctx *c, Text *out, const Terminal *t, bool *first) {
@@ -346,7 +346,7 @@ static void print_checks(const Interface *f, Emit *e, const Routine *r, Messages
 static const Terminal *terminal_of(const Routine *r, const Tensor *t, bool *output) {
     const Graph *g = r->graph;
     for (int i = 0; i < g->input.n; i++)
-        if (g->input.at[i].tensor == t)
+        if (g->input.at[i].tensor == t && !g->input.at[i].absent)
             return *output = false, &g->input.at[i];
     for (int i = 0; i < g->output.n; i++)
         if (g->output.at[i].tensor == t)
@@ -534,28 +534,6 @@ static void print_strerror(const Interface *f, Emit *e, const Messages *all) {
     emit(e, "}");
 }
 
-/* A kernel, a helper or a constant is static, and cannot share its name with an entry. */
-static bool has_static(const Interface *f, const Map *helpers, const char *word) {
-    for (int i = 0; i < f->code->kernel.n; i++)
-        if (!strcmp(f->code->kernel.at[i]->name, word))
-            return true;
-    for (int i = 0; i < f->member.cap; i++) {
-        const Tensor *t = f->member.slot[i].key;
-        if (t && t->kind == TConst && !strcmp(f->member.slot[i].value, word))
-            return true;
-    }
-    return map_get(helpers, as_name(f->c, word)) != NULL;
-}
-
-static void check_statics(const Interface *f, const Map *helpers) {
-    for (int i = 0; i < f->code->n; i++) {
-        const char *word = function_name(f, f->code->routine[i]);
-        if (has_static(f, helpers, word))
-            error_plain(f->c, "%s: `%s` is also what a function inside %s.c is called; name the export or the entry otherwise",
-                        f->code->program->name, word, f->prefix);
-    }
-}
-
 static bool text_uses(const Emit *e, const char *word) {
     return e->text.s && strstr(e->text.s, word);
 }
@@ -571,7 +549,7 @@ static void print_source(Interface *f, OutFiles *out) {
         print_kernel(&kernels, &c_words, f->code->kernel.at[i], "", &helpers);
         emit_blank(&kernels);
     }
-    check_statics(f, &helpers);
+    c_check_statics(f, &helpers);
     if (needs_state(f))
         print_reset(f, &rest);
     for (int i = 0; i < f->code->n; i++)
@@ -592,17 +570,6 @@ static void print_source(Interface *f, OutFiles *out) {
     push(c, out, ((OutFile){ format(c, "%s.c", f->prefix), top.text.s, top.text.n }));
 }
 
-/* Two exports must not write one file, also where a disk takes a.h and A.h for the same. */
-static void same_files(Ctx *c, const OutFiles *out, int before) {
-    for (int i = before; i < out->n; i++)
-        for (int k = 0; k < before; k++)
-            if (!strcasecmp(out->at[i].path, out->at[k].path)) {
-                error_plain(c, "two exports would write %s and %s; name one of them otherwise: `export … as OTHER`",
-                            out->at[k].path, out->at[i].path);
-                return;
-            }
-}
-
 static void print_c(Ctx *c, const Code *code, OutFiles *out) {
     if (!c_writes(c, code))
         return;
@@ -616,7 +583,7 @@ static void print_c(Ctx *c, const Code *code, OutFiles *out) {
     print_source(&f, out);
     if (needs_weights(&f))
         print_weights(&f, out);
-    same_files(c, out, before);
+    c_check_files(c, out, before);
 }
 
 const Target c_target = { "c", print_c };

@@ -26,10 +26,13 @@ char *c_remark(Ctx *c, const char *text);           /* as what stands after two 
 
 /* refuse.c */
 bool c_writes(Ctx *c, const Code *code);            /* false, with a message: this target cannot */
+void c_check_statics(const Interface *f, const Map *helpers);                 /* no entry is called like a function of the file */
+void c_check_files(Ctx *c, const OutFiles *out, int before);                  /* nor a file like one of those before */
 
 /* c.c */
 char *c_shape(Ctx *c, const Type *t);               /* "[1][16][32]", or "" */
 const char *c_elem(Ctx *c, Elem e);
+char *c_function(const Interface *f, const Routine *r);
 int64_t c_count(const Type *t);                     /* of a tensor whose sizes are numbers */
 
 /* helpers.c: defines the small functions the kernels call */

@@ -292,3 +292,38 @@ bool c_writes(Ctx *c, const Code *code) {
     check_sizes(c, code);
     return all_have_words(c, code) && c->errors == before;
 }
+
+/* ---- known only once it is printed */
+
+/* A kernel, a helper or a constant is static, and cannot share its name with an entry. */
+static bool has_static(const Interface *f, const Map *helpers, const char *word) {
+    for (int i = 0; i < f->code->kernel.n; i++)
+        if (!strcmp(f->code->kernel.at[i]->name, word))
+            return true;
+    for (int i = 0; i < f->member.cap; i++) {
+        const Tensor *t = f->member.slot[i].key;
+        if (t && t->kind == TConst && !strcmp(f->member.slot[i].value, word))
+            return true;
+    }
+    return map_get(helpers, intern(f->c, word, strlen(word))) != NULL;
+}
+
+void c_check_statics(const Interface *f, const Map *helpers) {
+    for (int i = 0; i < f->code->n; i++) {
+        const char *word = c_function(f, f->code->routine[i]);
+        if (has_static(f, helpers, word))
+            error_plain(f->c, "%s: `%s` is also what a function inside %s.c is called; name the export or the entry otherwise",
+                        f->code->program->name, word, f->prefix);
+    }
+}
+
+/* Two exports must not write one file, also where a disk takes a.h and A.h for the same. */
+void c_check_files(Ctx *c, const OutFiles *out, int before) {
+    for (int i = before; i < out->n; i++)
+        for (int k = 0; k < before; k++)
+            if (!strcasecmp(out->at[i].path, out->at[k].path)) {
+                error_plain(c, "two exports would write %s and %s; name one of them otherwise: `export … as OTHER`",
+                            out->at[k].path, out->at[i].path);
+                return;
+            }
+}

@@ -44,7 +44,7 @@ model() {                               # model SHAPE NODES
 }
 
 memory() {                              # MiB at the most; - where the system does not tell
-    /usr/bin/time -f %M "$@" 2>&1 >"$folder/null" | awk '{ m = $1 } END { print m > 0 ? int(m / 1024) : "-" }'
+    /usr/bin/time -f %M "$@" 2>&1 >"$folder/null" | awk '{ m = $1 } END { print (m ? int(m / 1024) : "-") }'
 }
 
 measure() {                             # measure SHAPE NODES: a line of the table, and one of times
