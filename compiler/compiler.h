@@ -339,6 +339,7 @@ typedef enum FnId {
 typedef struct Fn { FnId id; Name name; int arity; const char *word; } Fn;   /* word: "exp" for expf/exp */
 
 const Fn *fn(FnId id);                                    /* built in */
+const Fn *fn_of(Op op);                                   /* what + or < computes; NULL: @ and ++, which are no scalar functions */
 const Fn *fn_named(Ctx *c, Name n);                       /* max min abs sign where isnan isinf band …; or NULL */
 const Fn *fn_extern(Ctx *c, Name n, const char *word, int arity);    /* interned */
 bool      fn_known(const Fn *f);                          /* can fn_eval compute it? not a user's own C function */

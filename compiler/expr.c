@@ -142,29 +142,6 @@ Name eval_text(Act *a, const Expr *x) {
 
 /* ---- operators --------------------------------------------------------------------------------------------- */
 
-static FnId op_fn(Op op) {
-    static const FnId which[] = {
-        [OpAdd] = FnAdd,
-        [OpSub] = FnSub,
-        [OpMul] = FnMul,
-        [OpDiv] = FnDiv,
-        [OpFloorDiv] = FnFloorDiv,
-        [OpMod] = FnMod,
-        [OpPow] = FnPow,
-        [OpEq] = FnEq,
-        [OpNe] = FnNe,
-        [OpLt] = FnLt,
-        [OpLe] = FnLe,
-        [OpGt] = FnGt,
-        [OpGe] = FnGe,
-        [OpAnd] = FnAnd,
-        [OpOr] = FnOr,
-        [OpNeg] = FnNeg,
-        [OpNot] = FnNot,
-    };
-    return which[op];
-}
-
 static bool no_operand(Act *a, const Expr *x, const Value *v) {
     Ctx *c = a->e->c;
     if (v->kind == VTensor || is_number(v) || v->kind == VBool || v->kind == VList)
@@ -210,7 +187,7 @@ static Value tensor_op(Act *a, const Expr *x, Value *arg, int n, Name hint) {
         if (has_poison(&arg[i]) || value_unknown(a->e, &arg[i]))
             return no_value();
     }
-    return row_scalar(c, a->e->graph, fn(op_fn(x->op)), NoElem, arg, n, x->at, a->in->path, hint);
+    return row_scalar(c, a->e->graph, fn_of(x->op), NoElem, arg, n, x->at, a->in->path, hint);
 }
 
 static Value matmul(Act *a, const Expr *x, Value *arg, Name hint) {

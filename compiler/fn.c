@@ -61,6 +61,17 @@ const Fn *fn(FnId id) {
     return &functions[id];
 }
 
+const Fn *fn_of(Op op) {
+    static const FnId of[] = {
+        [OpAdd] = FnAdd, [OpSub] = FnSub, [OpMul] = FnMul, [OpDiv] = FnDiv, [OpFloorDiv] = FnFloorDiv,
+        [OpMod] = FnMod, [OpPow] = FnPow, [OpEq] = FnEq,   [OpNe] = FnNe,   [OpLt] = FnLt,
+        [OpLe] = FnLe,   [OpGt] = FnGt,   [OpGe] = FnGe,   [OpAnd] = FnAnd, [OpOr] = FnOr,
+        [OpNeg] = FnNeg, [OpNot] = FnNot,
+    };
+    bool none = op == OpNone || op == OpMatmul || op == OpJoin;
+    return none ? NULL : fn(of[op]);
+}
+
 const Fn *fn_named(Ctx *c, Name n) {
     (void)c;
     static const FnId by_name[] = {FnMax, FnMin, FnAbs, FnSign, FnWhere, FnIsNan, FnIsInf,

@@ -183,23 +183,6 @@ static bool never_computed(const Term *t) {
 }
 
 static Term *binary_term(Row *r, Expr *e, int seq) {
-    static const FnId as[] = {
-        [OpAdd] = FnAdd,
-        [OpSub] = FnSub,
-        [OpMul] = FnMul,
-        [OpDiv] = FnDiv,
-        [OpFloorDiv] = FnFloorDiv,
-        [OpMod] = FnMod,
-        [OpPow] = FnPow,
-        [OpEq] = FnEq,
-        [OpNe] = FnNe,
-        [OpLt] = FnLt,
-        [OpLe] = FnLe,
-        [OpGt] = FnGt,
-        [OpGe] = FnGe,
-        [OpAnd] = FnAnd,
-        [OpOr] = FnOr,
-    };
     Term *arg[2] = { row_term(r, e->kid[0], seq), row_term(r, e->kid[1], seq) };
     if (e->op == OpMatmul || e->op == OpJoin)
         return row_broken(r, e->at, format(r->c, "`%s` has no meaning here", op_text(e->op)));
@@ -208,7 +191,7 @@ static Term *binary_term(Row *r, Expr *e, int seq) {
     if (arg[0]->elem == I32 && arg[1]->kind == TNumber && arg[1]->number == 0 &&
         (e->op == OpFloorDiv || e->op == OpMod))
         return never_computed(arg[0]) ? arg[1] : row_broken(r, e->at, "division by zero");
-    return row_fn(r, e->at, fn(as[e->op]), NoElem, arg, 2);
+    return row_fn(r, e->at, fn_of(e->op), NoElem, arg, 2);
 }
 
 static Term *choice_term(Row *r, Expr *e, int seq) {

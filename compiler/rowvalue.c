@@ -91,32 +91,16 @@ static bool as_number(const Value *v, double *d) {
 }
 
 static bool ints_value(Row *r, Expr *e, Dim a, Dim b, Value *out) {
-    static const FnId as[] = {
-        [OpAdd] = FnAdd,
-        [OpSub] = FnSub,
-        [OpMul] = FnMul,
-        [OpDiv] = FnDiv,
-        [OpFloorDiv] = FnFloorDiv,
-        [OpMod] = FnMod,
-        [OpPow] = FnPow,
-        [OpEq] = FnEq,
-        [OpNe] = FnNe,
-        [OpLt] = FnLt,
-        [OpLe] = FnLe,
-        [OpGt] = FnGt,
-        [OpGe] = FnGe,
-    };
-    if (e->op > OpGe || !as[e->op]) {
-        if (e->op != OpAdd)
-            return false;
-    }
+    const Fn *f = fn_of(e->op);
+    if (!f || e->op > OpGe)
+        return false;
     Term *arg[2] = { term_size(r->c, a), term_size(r->c, b) }, *t;
     Fault fault;
     int which;
     Dim d;
-    t = fn_term(r->c, fn(as[e->op]), NoElem, arg, 2, &fault, &which);
+    t = fn_term(r->c, f, NoElem, arg, 2, &fault, &which);
     if (fault) {
-        row_error(r, e->at, "%s", fault_text(r->c, fault, fn(as[e->op]), arg, 2, which));
+        row_error(r, e->at, "%s", fault_text(r->c, fault, f, arg, 2, which));
         return false;
     }
     if (!t)

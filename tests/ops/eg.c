@@ -77,27 +77,10 @@ static Value negated(Test *t, Value v, Span at) {
 }
 
 static Value binary(Test *t, Expr *e) {
-    static const FnId as[] = {
-        [OpAdd] = FnAdd,
-        [OpSub] = FnSub,
-        [OpMul] = FnMul,
-        [OpDiv] = FnDiv,
-        [OpFloorDiv] = FnFloorDiv,
-        [OpMod] = FnMod,
-        [OpPow] = FnPow,
-        [OpEq] = FnEq,
-        [OpNe] = FnNe,
-        [OpLt] = FnLt,
-        [OpLe] = FnLe,
-        [OpGt] = FnGt,
-        [OpGe] = FnGe,
-        [OpAnd] = FnAnd,
-        [OpOr] = FnOr,
-    };
     Value arg[2] = { ev(t, e->kid[0]), ev(t, e->kid[1]) };
     if (arg[0].kind == VStr && arg[1].kind == VStr)
         return (Value){ .kind = VBool, .number = (arg[0].text == arg[1].text) == (e->op == OpEq) };
-    return row_scalar(t->c, t->graph, fn(as[e->op]), NoElem, arg, 2, e->at, NULL, NULL);
+    return row_scalar(t->c, t->graph, fn_of(e->op), NoElem, arg, 2, e->at, NULL, NULL);
 }
 
 /* One value for each parameter, in order. */
