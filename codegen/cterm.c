@@ -131,9 +131,11 @@ static Term *flat_position(Ctx *c, const Tensor *t, Term *const *at, int n) {
 }
 
 bool has_view(Ctx *c, const Tensor *t) {
-    for (int i = 1; i < t->type.rank; i++)
-        if (!dim_number(extent(c, t, i), &(int64_t){0}))
+    for (int i = 1; i < t->type.rank; i++) {
+        int64_t size;
+        if (!dim_number(extent(c, t, i), &size) || size == 0)   // ISO C has no array of nothing
             return false;
+    }
     return t->type.rank > 0;
 }
 

@@ -147,7 +147,7 @@ static void cut(Ctx *c, const Loop *l, int lanes, Term **end, Term **rest) {
             *rest = *end;
     } else {
         *end = moved_by(c, l->hi, whole(c, 1 - lanes));
-        *rest = term_apply2(c, FnMul, I32, term_apply2(c, FnFloorDiv, I32, l->hi, whole(c, lanes)), whole(c, lanes));
+        *rest = term_apply2(c, FnMul, I32, term_apply2(c, FnFloorDiv, I32, term_apply2(c, FnMax, I32, l->hi, whole(c, 0)), whole(c, lanes)), whole(c, lanes));
     }
 }
 
