@@ -234,11 +234,7 @@ static void put_line(Emit *e, int depth, const char *line) {
 void emit(Emit *e, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(NULL, 0, fmt, ap);
-    va_end(ap);
-    char *line = alloc(e->c, (size_t)n + 1);
-    va_start(ap, fmt);
-    vsnprintf(line, (size_t)n + 1, fmt, ap);
+    char *line = format_list(e->c, fmt, ap);
     va_end(ap);
 
     int balance = brace_balance(line);

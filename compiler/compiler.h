@@ -7,6 +7,7 @@
 #define COMPILER_H
 
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +33,7 @@ void vec_grow(Ctx *c, void *at, int *cap, size_t size);   /* `at` is the address
 Name  intern(Ctx *c, const char *s, size_t n);
 Name  name(Ctx *c, const char *fmt, ...);     /* formats, then interns */
 char *format(Ctx *c, const char *fmt, ...);
+char *format_list(Ctx *c, const char *fmt, va_list args);
 Name  snake(Ctx *c, Name n);              /* LayerNorm is layer_norm, LSTMCell is lstm_cell */
 
 typedef struct Text { char *s; size_t n, cap; } Text;     /* text being written; s is NUL-terminated */

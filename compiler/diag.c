@@ -5,7 +5,6 @@
  * only when something is printed. */
 #include "compiler.h"
 
-#include <assert.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -67,14 +66,7 @@ static char *with_short_names(Ctx *c, const char *text) {
 }
 
 static char *say(Ctx *c, const char *fmt, va_list args) {
-    assert(fmt);
-    va_list again;
-    va_copy(again, args);
-    int n = vsnprintf(NULL, 0, fmt, again);
-    va_end(again);
-    char *s = alloc(c, (size_t)n + 1);
-    vsnprintf(s, (size_t)n + 1, fmt, args);
-    return with_short_names(c, s);
+    return with_short_names(c, format_list(c, fmt, args));
 }
 
 /* ---- making them */

@@ -145,7 +145,7 @@ Name intern(Ctx *c, const char *s, size_t n) {
 
 /* ---- text */
 
-static char *format_list(Ctx *c, const char *fmt, va_list args) {
+char *format_list(Ctx *c, const char *fmt, va_list args) {
     assert(fmt);
     va_list again;
     va_copy(again, args);
